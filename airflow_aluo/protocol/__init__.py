@@ -1,0 +1,1 @@
+"""The Aluo photo-editor API as plain values and arithmetic: no Airflow, no sockets, no clock, no dice."""

@@ -1,0 +1,243 @@
+"""The conversations with Aluo, written once.
+
+A flow is a generator: it yields a :class:`~airflow_aluo.protocol.calls.Call` and is sent the
+:class:`~airflow_aluo.protocol.replies.Reply` (or has an
+:class:`~airflow_aluo.protocol.errors.AluoConnectionError` thrown in), or yields a :class:`Pause` and is
+sent nothing. What it returns is the conversation's result. Who moves the bytes and who sleeps is the
+driver's business (``transport.py``): the worker's is ``requests``, the triggerer's ``aiohttp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
+
+from airflow_aluo.protocol import calls, record
+from airflow_aluo.protocol.errors import (
+    AluoApiError,
+    AluoConnectionError,
+    AluoEditFailed,
+    AluoEditTimedOut,
+    AluoError,
+    AluoRateLimited,
+    AluoReplyError,
+    AluoServerError,
+    AluoUnknownOutcome,
+)
+from airflow_aluo.protocol.replies import Acceptance, Phase, Snapshot
+from airflow_aluo.protocol.schedule import DEFAULT_RETRY_AFTER, RetryRule, WaitRule
+
+if TYPE_CHECKING:
+    from airflow_aluo.protocol.calls import Call, Upload
+    from airflow_aluo.protocol.envelope import Reply
+    from airflow_aluo.protocol.photo_edit import PhotoEdit
+    from airflow_aluo.protocol.record import EditRecord
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Go on after so many seconds."""
+
+    seconds: float
+
+
+Flow: TypeAlias = Generator["Call[Any] | Pause", "Reply | None", T]
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What a flow may know of the world."""
+
+    #: Epoch seconds.
+    now: Callable[[], float]
+    #: A random number in [0, 1).
+    dice: Callable[[], float]
+
+
+class Watcher(Protocol):
+    """Is told what a wait sees: one call per change of state, not per look."""
+
+    def __call__(self, message: str, /, *args: object) -> object:
+        """``message`` with ``%s`` for its arguments, as loggers take them."""
+
+
+#: What leaves it open where an edit stands: a wait survives it for a while.
+NO_ANSWER: Final = (AluoConnectionError, AluoReplyError, AluoServerError)
+
+
+def submit(call: Call[Acceptance], rule: RetryRule, senses: Senses) -> Flow[Acceptance]:
+    """Submit an edit at most once.
+
+    Only what surely did not reach Aluo, and a 429, is tried again.
+
+    :raises AluoUnknownOutcome: the request may have been accepted; chained from what was seen.
+    :raises AluoApiError: Aluo refused; nothing was accepted.
+    :raises AluoConnectionError: nothing was sent, within the rule's budget.
+    """
+    try:
+        return (yield from send(call, rule, senses))
+    except AluoError as error:
+        if _surely_not_accepted(error):
+            raise
+        raise unknown_outcome(error.message) from error
+
+
+def order(
+    edit: PhotoEdit,
+    uploads: Sequence[Upload],
+    *,
+    aluo_conn_id: str,
+    estimated_credits: float,
+    rule: RetryRule,
+    senses: Senses,
+) -> Flow[EditRecord]:
+    """Submit an edit at most once and return its record. Raises what :func:`submit` raises."""
+    submitted_at = senses.now()
+    acceptance = yield from submit(calls.generate(edit, uploads), rule, senses)
+    return record.submitted(
+        edit,
+        acceptance,
+        aluo_conn_id=aluo_conn_id,
+        estimated_credits=estimated_credits,
+        submitted_at=submitted_at,
+        accepted_at=senses.now(),
+    )
+
+
+def send(call: Call[T], rule: RetryRule, senses: Senses) -> Flow[T]:
+    """Send one call and read its answer, trying again for ``rule.budget`` seconds where that is safe."""
+    started, tries = senses.now(), 0
+    while True:
+        tries += 1
+        try:
+            return (yield from _once(call))
+        except AluoError as error:
+            if not _may_repeat(call, error):
+                raise
+            pause = rule.pause(tries, senses.dice(), _asked(error))
+            if senses.now() + pause > started + rule.budget:
+                raise
+        yield Pause(pause)
+
+
+def _once(call: Call[T]) -> Flow[T]:
+    """Send one call once and read its answer."""
+    reply = yield call
+    assert reply is not None  # noqa: S101  # a driver answers a Call with a Reply
+    return call.read(reply)
+
+
+def wait(aluo_task_id: str, rule: WaitRule, senses: Senses, tell: Watcher) -> Flow[Snapshot]:
+    """Wait until an edit has succeeded; each look is one call, without retries of its own.
+
+    Looks that fail without an answer are survived as the rule says; a refusal ends the wait.
+
+    :returns: a snapshot whose phase is *succeeded*.
+    :raises AluoEditFailed: the edit ended FAILED.
+    :raises AluoEditTimedOut: the deadline passed; one last look was taken on it.
+    :raises AluoApiError: Aluo refused to answer.
+    :raises AluoConnectionError: no look succeeded for too long.
+    :raises AluoReplyError: likewise.
+    """
+    looks, patience, last_status = 0, _Patience(rule), None
+    trouble: AluoError | None = None
+    pause: float | None = rule.first_pause(senses.now())
+    while pause is not None:
+        yield Pause(pause)
+        looks += 1
+        asked: float | None = None
+        try:
+            snapshot = yield from _once(calls.status(aluo_task_id))
+        except AluoRateLimited as error:
+            asked = _asked(error)
+        except NO_ANSWER as error:
+            asked, trouble = _asked(error), error
+            if not patience.failures:
+                tell("look %s at edit %s failed, looking again: %s", looks, aluo_task_id, error)
+            if patience.ends(senses.now()):
+                raise
+        else:
+            if patience.failures or snapshot.status != last_status:
+                tell("edit %s is %s", aluo_task_id, snapshot.status)
+            patience, last_status, trouble = _Patience(rule), snapshot.status, None
+            if snapshot.phase is not Phase.RUNNING:
+                return succeeded(aluo_task_id, snapshot)
+        pause = rule.next_pause(looks, senses.now(), asked)
+    raise timed_out(aluo_task_id, last_status, trouble) from trouble
+
+
+@dataclass(slots=True)
+class _Patience:
+    """Counts failed looks in a row."""
+
+    rule: WaitRule
+    failures: int = 0
+    first_at: float = 0.0
+
+    def ends(self, now: float) -> bool:
+        """Count another failure; return whether it was one too many. ``now``: epoch seconds."""
+        self.first_at = self.first_at if self.failures else now
+        self.failures += 1
+        return self.rule.gives_up(self.failures, self.first_at, now)
+
+
+def succeeded(aluo_task_id: str, snapshot: Snapshot) -> Snapshot:
+    """Return a finished edit's snapshot if the edit succeeded.
+
+    :raises AluoEditFailed: it did not.
+    """
+    if snapshot.phase is Phase.SUCCEEDED:
+        return snapshot
+    reason = f": {snapshot.reason}" if snapshot.reason else ", no reason given"
+    raise AluoEditFailed(
+        f"edit {aluo_task_id} ended {snapshot.status}{reason}; Aluo takes no credits for it",
+        aluo_task_id=aluo_task_id,
+    )
+
+
+def timed_out(aluo_task_id: str, last_status: str | None, trouble: AluoError | None) -> AluoEditTimedOut:
+    """Return the error of an edit that was not finished by its deadline. ``trouble``: of the last look."""
+    seen = f"its last status was {last_status!r}" if last_status else "no look at it succeeded"
+    seen = f"{seen}; the last look failed: {trouble.message}" if trouble else seen
+    return AluoEditTimedOut(
+        f"edit {aluo_task_id} was not finished by the deadline: {seen}. It goes on at Aluo and may cost "
+        "credits; wait for it with PhotoEditStatusSensor and a longer timeout",
+        aluo_task_id=aluo_task_id,
+        last_status=last_status,
+    )
+
+
+def unknown_outcome(seen: str) -> AluoUnknownOutcome:
+    """Return the error of a submit that may have been accepted. ``seen``: what came instead of an answer."""
+    return AluoUnknownOutcome(
+        "nobody knows whether Aluo accepted this edit, so it is not sent again: it may have been charged "
+        f"({seen}). Look at the account's history at Aluo; clear the task to submit it anew"
+    )
+
+
+def _surely_not_accepted(error: AluoError) -> bool:
+    """Tell whether a submit that failed surely left nothing at Aluo."""
+    if isinstance(error, AluoConnectionError):
+        return not error.sent
+    if isinstance(error, AluoApiError):
+        return error.definite
+    return not isinstance(error, AluoReplyError)
+
+
+def _may_repeat(call: Call[Any], error: AluoError) -> bool:
+    """Tell whether a call may be sent again by itself."""
+    if isinstance(error, AluoRateLimited):
+        return call.repeatable or error.definite
+    if isinstance(error, AluoConnectionError):
+        return call.repeatable or not error.sent
+    return call.repeatable and isinstance(error, NO_ANSWER)
+
+
+def _asked(error: AluoError) -> float | None:
+    """Return the seconds to wait that an error asks for; a 429 always asks."""
+    if isinstance(error, AluoRateLimited) and error.retry_after is None:
+        return DEFAULT_RETRY_AFTER
+    return getattr(error, "retry_after", None)

@@ -1,0 +1,219 @@
+"""The edit record: what travels through XCom from submit to wait to download.
+
+Plain JSON in, plain JSON out (schema ``edit_record``); each function returns a new record.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
+from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
+from airflow_aluo.protocol.schedule import WaitRule
+from airflow_aluo.protocol.schemas import validator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_aluo.protocol.photo_edit import PhotoEdit
+    from airflow_aluo.protocol.replies import Acceptance, Credits, Snapshot
+
+#: The status of an edit at which nobody has looked yet. Ours; the vendor's words come with the first look.
+SUBMITTED: Final = "SUBMITTED"
+
+#: The status of plain addresses that never were an edit of ours.
+UNKNOWN: Final = "UNKNOWN"
+
+#: A submit that took this long, in seconds, was the slow call that returns a finished edit.
+SLOW_SUBMIT: Final = 5.0
+
+
+class LandedFile(TypedDict):
+    """One picture that was landed."""
+
+    path: str
+    sha256: str
+    bytes: int
+    width: int
+    height: int
+    format: str
+
+
+class EditCredits(TypedDict):
+    """What an edit costs."""
+
+    estimated: float | None
+    deducted: float | None
+    remaining: float | None
+
+
+class EditTimes(TypedDict):
+    """When what happened: UTC, ISO 8601."""
+
+    submitted_at: str | None
+    accepted_at: str | None
+    completed_at: str | None
+    landed_at: str | None
+
+
+class EditRecord(TypedDict):
+    """An edit on its way from request to landed pictures; see ``schemas/edit_record.schema.json``."""
+
+    version: int
+    aluo_conn_id: str | None
+    aluo_task_id: str | None
+    request: dict[str, Any] | None
+    status: str
+    result_urls: list[str]
+    files: list[LandedFile]
+    credits: EditCredits
+    times: EditTimes
+
+
+def submitted(
+    edit: PhotoEdit,
+    acceptance: Acceptance,
+    *,
+    aluo_conn_id: str,
+    estimated_credits: float,
+    submitted_at: float,
+    accepted_at: float,
+) -> EditRecord:
+    """Return the record of an edit that Aluo has just accepted. Times in epoch seconds."""
+    record = _empty(SUBMITTED)
+    record["aluo_conn_id"] = aluo_conn_id
+    record["aluo_task_id"] = acceptance.aluo_task_id
+    record["request"] = edit.to_json()
+    record["credits"] = _credits(record["credits"] | {"estimated": estimated_credits}, acceptance.credits)
+    record["times"]["submitted_at"] = iso(submitted_at)
+    record["times"]["accepted_at"] = iso(accepted_at)
+    return record
+
+
+def completed(record: EditRecord, snapshot: Snapshot, *, at: float) -> EditRecord:
+    """Return the record with what a look found. ``at``: epoch seconds."""
+    return record | {
+        "status": snapshot.status,
+        "result_urls": list(snapshot.result_urls),
+        "credits": _credits(record["credits"], snapshot.credits),
+        "times": record["times"] | {"completed_at": iso(at)},
+    }
+
+
+def landed(record: EditRecord, files: Sequence[LandedFile], *, at: float) -> EditRecord:
+    """Return the record with the pictures that were landed. ``at``: epoch seconds."""
+    return record | {"files": list(files), "times": record["times"] | {"landed_at": iso(at)}}
+
+
+def of_edit(value: Any, *, aluo_conn_id: str) -> EditRecord:
+    """Return the record of an edit to wait for: the record itself, or a new one for a bare id.
+
+    Text that a template made of a record is read back.
+
+    :param aluo_conn_id: the connection of an edit of which only the id is known.
+    :raises AluoRequestInvalid: the value names no edit.
+    """
+    value = collection(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and optional(value):
+        return _empty(SUBMITTED) | {"aluo_task_id": value.strip(), "aluo_conn_id": aluo_conn_id}
+    record = parse(value)
+    task_id(record)
+    return record
+
+
+def task_id(record: EditRecord) -> str:
+    """Return Aluo's id of the record's edit.
+
+    :raises AluoRequestInvalid: it has none.
+    """
+    if record["aluo_task_id"] is None:
+        expected = "the record of an edit; this one holds plain addresses"
+        raise AluoRequestInvalid("edit record", [Problem("aluo_task_id", "None", expected)])
+    return record["aluo_task_id"]
+
+
+def first_look_at(record: EditRecord, poll_interval: float) -> float:
+    """Return the epoch seconds from which a look can pay.
+
+    The vendor says that an edit may be complete when the submit returns: then the submit took long, and a
+    look pays at once. After a fast submit it would only spend the rate limit.
+
+    :param poll_interval: seconds to leave the edit alone after a fast submit.
+    """
+    times = record["times"]
+    if times["submitted_at"] is None or times["accepted_at"] is None:
+        return 0.0
+    try:
+        accepted_at = _epoch(times["accepted_at"])
+        took = accepted_at - _epoch(times["submitted_at"])
+    except ValueError:  # no day of any calendar: the schema counts digits only
+        return 0.0
+    return 0.0 if took >= SLOW_SUBMIT else accepted_at + poll_interval
+
+
+def wait_rule(record: EditRecord, *, now: float, timeout: float, poll_interval: float) -> WaitRule:
+    """Return how a record's edit is waited for. ``now``: epoch seconds; the others: seconds."""
+    return WaitRule(
+        deadline=now + timeout,
+        first_look_at=first_look_at(record, poll_interval),
+        poll_interval=poll_interval,
+    )
+
+
+def of_urls(urls: Sequence[str]) -> EditRecord:
+    """Return a record for plain addresses of pictures."""
+    return parse(_empty(UNKNOWN) | {"result_urls": list(urls)})
+
+
+def parse(value: Any) -> EditRecord:
+    """Return the value as a record.
+
+    :raises AluoRequestInvalid: it is none.
+    """
+    errors = sorted(validator("edit_record").iter_errors(value), key=lambda error: error.json_path)
+    if errors:
+        raise AluoRequestInvalid(
+            "edit record",
+            [Problem(error.json_path, shown(error.instance), _expected(error.message)) for error in errors],
+        )
+    record: EditRecord = value
+    return record
+
+
+def iso(at: float) -> str:
+    """Return epoch seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def _epoch(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
+
+
+def _empty(status: str) -> EditRecord:
+    return EditRecord(
+        version=1,
+        aluo_conn_id=None,
+        aluo_task_id=None,
+        request=None,
+        status=status,
+        result_urls=[],
+        files=[],
+        credits=EditCredits(estimated=None, deducted=None, remaining=None),
+        times=EditTimes(submitted_at=None, accepted_at=None, completed_at=None, landed_at=None),
+    )
+
+
+def _credits(known: EditCredits, said: Credits) -> EditCredits:
+    """Return what is known of the credits, with what the newest reply says."""
+    return EditCredits(
+        estimated=known["estimated"],
+        deducted=known["deducted"] if said.deducted is None else said.deducted,
+        remaining=known["remaining"] if said.remaining is None else said.remaining,
+    )
+
+
+def _expected(complaint: str) -> str:
+    return f"a record as another Aluo task returned it ({without_query(complaint)[:120]})"
