@@ -1,0 +1,188 @@
+import threading
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_aluo.sandbox.server import running
+
+BODY = {"prompt": "Make it nice", "imageUrls": ["https://example.com/ref1.jpg"]}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        ({"kind": "http_status"}, 503, '"message":"Service Unavailable"'),
+        ({"kind": "http_status", "status": 401}, 401, '"code":-2'),
+        ({"kind": "http_status", "status": 402, "message": "Pay"}, 402, '"message":"Pay"'),
+        ({"kind": "http_status", "status": 500}, 500, '"code":500'),
+        ({"kind": "http_status", "status": 599}, 599, '"message":"Unknown"'),
+        ({"kind": "html"}, 502, "<h1>502 Bad Gateway</h1>"),
+        ({"kind": "html", "status": 504, "message": "Zzz"}, 504, "<h1>504 Zzz</h1>"),
+        ({"kind": "half_json"}, 200, '{"code": 0'),
+        ({"kind": "empty"}, 200, ""),
+        ({"kind": "empty", "status": 204}, 204, ""),
+        ({"kind": "redirect"}, 302, ""),
+        ({"kind": "success_false_200"}, 200, '"success":false'),
+        ({"kind": "wrong_shape"}, 200, '"data":[]'),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_reply_is_put_in_the_real_ones_place(
+    customer: Any, fault: dict[str, Any], status: int, body: str, when: str
+) -> None:
+    customer.fault(**fault, when=when)
+    reply = customer.post(BODY)
+    assert reply.status_code == status
+    assert body in reply.text
+    assert customer.ledger["totals"]["accepted"] == (when == "after")
+    assert customer.ledger["totals"]["refused"] == (when == "before")
+    assert customer.post(BODY).status_code == 200
+
+
+def test_a_status_can_come_with_any_retry_after(customer: Any) -> None:
+    for value in ("7", "Wed, 21 Oct 2026 07:28:00 GMT"):
+        customer.fault("http_status", on="status", status=429, retry_after=value)
+        assert customer.look("edit_1").headers["Retry-After"] == value
+
+
+def test_a_redirect_points_where_it_was_told_to(customer: Any) -> None:
+    customer.fault("redirect", location="http://127.0.0.1:9/there", status=307)
+    reply = customer.post(BODY)
+    assert (reply.status_code, reply.headers["Location"]) == (307, "http://127.0.0.1:9/there")
+
+
+def test_a_connection_dropped_before_accepts_nothing(customer: Any) -> None:
+    customer.fault("drop_before")
+    with pytest.raises(requests.ConnectionError):
+        customer.post(BODY)
+    ledger = customer.ledger
+    assert ledger["totals"]["accepted"] == 0
+    assert ledger["totals"]["refused"] == 1
+    assert (ledger["requests"][0]["dropped"], ledger["requests"][0]["http_status"]) == (True, None)
+
+
+def test_a_connection_dropped_after_has_accepted_and_charges(customer: Any) -> None:
+    customer.fault("drop_after")
+    with pytest.raises(requests.ConnectionError):
+        customer.post(BODY)
+    (entry,) = customer.ledger["entries"]
+    assert customer.ledger["requests"][0]["aluo_task_id"] == entry["aluo_task_id"]
+    assert customer.wait(entry["aluo_task_id"])["status"] == "SUCCESS"
+    assert customer.ledger["totals"]["charged"] == 35
+
+
+def test_a_refused_call_is_dropped_too(customer: Any) -> None:
+    customer.fault("drop_after")
+    with pytest.raises(requests.ConnectionError):
+        customer.post({"prompt": ""})
+    assert customer.ledger["totals"]["refused"] == 1
+
+
+def test_a_status_can_be_dropped(customer: Any) -> None:
+    aluo_task_id = customer.submit()
+    customer.fault("drop_before", on="status")
+    with pytest.raises(requests.ConnectionError):
+        customer.look(aluo_task_id)
+    assert customer.wait(aluo_task_id)["status"] == "SUCCESS"
+
+
+def test_a_call_can_be_slow(customer: Any) -> None:
+    customer.fault("latency", on="status", seconds=0.2)
+    started = time.monotonic()
+    assert customer.look("edit_1").status_code == 404
+    assert time.monotonic() - started > 0.2
+
+
+def test_an_edit_can_fail_though_it_was_accepted(customer: Any) -> None:
+    customer.fault("edit_fails", message="Too blurry", prompt="photo 2")
+    first, second = (customer.wait(customer.submit(f"photo {n}")) for n in (1, 2))
+    assert first["status"] == "SUCCESS"
+    assert second == {"status": "FAILED", "error": "Too blurry"}
+    customer.fault("edit_fails")
+    assert customer.wait(customer.submit())["error"] == "The edit failed because a test asked for it"
+    assert customer.ledger["totals"]["failed"] == 2
+    assert customer.ledger["totals"]["charged"] == 35
+
+
+def test_an_edit_can_be_accepted_without_an_id(customer: Any) -> None:
+    customer.fault("success_without_task_id")
+    assert "taskId" not in customer.post(BODY).json()["data"]
+    assert customer.ledger["totals"]["accepted"] == 1
+
+
+def test_a_success_can_lack_its_pictures(customer: Any) -> None:
+    aluo_task_id = customer.submit()
+    customer.wait(aluo_task_id)
+    customer.fault("success_without_pictures", on="status")
+    assert customer.look(aluo_task_id).json()["data"] == {"status": "SUCCESS", "images": []}
+
+
+@pytest.mark.parametrize(("when", "accepted"), [("before", 0), ("after", 1)])
+def test_a_call_is_held_until_it_is_released(customer: Any, when: str, accepted: int) -> None:
+    customer.fault("hold", when=when)
+    replies: list[requests.Response] = []
+    call = threading.Thread(target=lambda: replies.append(customer.post(BODY)))
+    call.start()
+    while not customer.control("GET", "faults")["held"]:
+        time.sleep(0.01)
+    assert customer.ledger["totals"]["accepted"] == accepted
+    assert not replies
+    assert customer.control("POST", "release") == {"released": 1}
+    call.join()
+    assert replies[0].status_code == 200
+    assert customer.ledger["totals"]["accepted"] == 1
+
+
+def test_a_picture_can_be_cut_short_behind_an_honest_length(customer: Any) -> None:
+    (url,) = customer.edited()
+    whole = requests.get(url, timeout=20).content
+    customer.fault("truncated_picture", on="picture")
+    half = requests.get(url, timeout=20)
+    assert half.content == whole[: len(whole) // 2]
+    assert half.headers["Content-Type"] == "image/png"
+    assert int(half.headers["Content-Length"]) == len(half.content)
+
+
+def test_a_picture_can_break_off_before_its_promised_length(customer: Any) -> None:
+    (url,) = customer.edited()
+    customer.fault("drop_after", on="picture")
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        requests.get(url, timeout=20)
+
+
+def test_a_picture_can_be_a_page(customer: Any) -> None:
+    (url,) = customer.edited()
+    customer.fault("html_picture", on="picture", prompt="nice")
+    page = requests.get(url, timeout=20)
+    assert page.status_code == 200
+    assert page.headers["Content-Type"].startswith("text/html")
+
+
+def test_whoever_is_held_or_waits_hears_nothing_when_the_sandbox_ends() -> None:
+    outcomes: list[BaseException | requests.Response] = []
+
+    def call(url: str) -> None:
+        try:
+            outcomes.append(
+                requests.post(url, json=BODY, headers={"Authorization": "Bearer sk-x"}, timeout=20)
+            )
+        except requests.ConnectionError as error:
+            outcomes.append(error)
+
+    with running(durations=1000, slow_post=True) as sandbox:
+        for fault in ({"kind": "hold"}, {"kind": "latency", "seconds": 1000}):
+            requests.post(f"{sandbox.control_url}/faults", json=fault, timeout=20)
+        url = f"{sandbox.api_url}/photo-editor/generate"
+        calls = [threading.Thread(target=call, args=[url]) for _ in range(3)]
+        for one in calls:
+            one.start()
+        while len(sandbox.state.book.notes) < 3 or not sandbox.state.book.edits:
+            time.sleep(0.01)
+        started = time.monotonic()
+    for one in calls:
+        one.join()
+    assert time.monotonic() - started < 4
+    assert [type(outcome) for outcome in outcomes] == [requests.ConnectionError] * 3
