@@ -1,0 +1,227 @@
+"""What goes over the wire, and within which limits: the same for both drivers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+from airflow_aluo import __version__
+from airflow_aluo.protocol.envelope import Reply
+from airflow_aluo.protocol.errors import AluoConnectionError, AluoPictureError, AluoRequestInvalid, Problem
+from airflow_aluo.protocol.rendered import without_query
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from airflow_aluo.protocol.account import Account
+    from airflow_aluo.protocol.calls import Call
+
+#: A longer reply is cut here, and then is no JSON any more: Aluo's are a few hundred bytes.
+MAX_REPLY_BYTES: Final = 1 << 20
+
+#: Bytes that are read at a time.
+CHUNK: Final = 1 << 16
+
+#: Redirects that the address of a picture may take. The API is never followed.
+MAX_REDIRECTS: Final = 3
+
+#: Shortest text that is taken for a key where it stands in a reply.
+_KEY_LENGTH: Final = 12
+
+#: What the errors of libraries quote and nobody should read: a proxy's password, a signed address.
+_CREDENTIALS: Final = re.compile(r"//[^/@\s]+@")
+_QUERY: Final = re.compile(r"\?[^\s'\")]+")
+
+
+def plain(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a reply's headers: names in lower case, values that can be logged and stored."""
+    return {name.lower(): _utf8(value) for name, value in headers.items()}
+
+
+class Writer:
+    """Puts a reply's body where it belongs: into memory, or where a picture's call says."""
+
+    def __init__(
+        self, account: Account, call: Call[Any], http_status: int, headers: Mapping[str, str]
+    ) -> None:
+        # A key so short that an id may hold it by chance is none of Aluo's.
+        self._key = account.api_key if call.with_key and len(account.api_key) >= _KEY_LENGTH else ""
+        self._status, self._headers = http_status, headers
+        self._sink = call.into(headers) if call.into and 200 <= http_status < 300 else None  # noqa: PLR2004
+        self._body = bytearray()
+
+    def write(self, chunk: bytes) -> bool:
+        """Keep a chunk; return whether more is wanted."""
+        if self._sink is not None:
+            self._sink(chunk)
+            return True
+        self._body += chunk
+        return len(self._body) < MAX_REPLY_BYTES
+
+    def reply(self) -> Reply:
+        """Return the whole reply; its body is empty where it went elsewhere.
+
+        Errors quote replies, and a gateway may quote the key that it does not like: it is left out here.
+        """
+        body, headers = bytes(self._body[:MAX_REPLY_BYTES]), self._headers
+        if self._key:
+            body = body.replace(self._key.encode(), b"***")
+            headers = {name: value.replace(self._key, "***") for name, value in headers.items()}
+        return Reply(self._status, headers, body, time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A call as it goes over the wire."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    #: Redirects that led here.
+    hops: int = 0
+
+
+def encode(account: Account, call: Call[Any]) -> Encoded:
+    """Return the call's bytes: the same for both drivers."""
+    headers = {
+        "User-Agent": f"airflow-aluo/{__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",  # replies are short, pictures are packed already
+    }
+    url = call.path
+    if call.with_key:
+        headers["Authorization"] = f"Bearer {account.api_key}"
+        headers["Accept"] = "application/json"
+        url = f"{account.base_url}{call.path}"
+    body: bytes | None = None
+    if call.files:
+        from urllib3 import encode_multipart_formdata
+
+        files = {
+            name: (_utf8(file.name), file.content, file.content_type) for name, file in call.files.items()
+        }
+        form = {name: _utf8(text) for name, text in call.form.items()}
+        body, headers["Content-Type"] = encode_multipart_formdata({**form, **files})
+    elif call.json is not None:
+        body, headers["Content-Type"] = json.dumps(call.json).encode(), "application/json"
+    return Encoded(call.method, _quoted(url, call.params), headers, body)
+
+
+def redirected(call: Call[Any], request: Encoded, http_status: int, location: str | None) -> Encoded | None:
+    """Return what to ask instead, where a picture's address sends us on; ``None`` where this is the answer.
+
+    :raises AluoPictureError: it sends us on too often, or to what is no web address.
+    """
+    if call.with_key or http_status not in {301, 302, 303, 307, 308} or not location:
+        return None
+    url = urljoin(request.url, location)
+    if request.hops == MAX_REDIRECTS or urlsplit(url).scheme not in {"http", "https"}:
+        address = without_query(call.path)
+        expected = f"to a web address, and at most {MAX_REDIRECTS} times"
+        message = f"picture {address} sends us on to {without_query(url)!r}; expected: {expected}"
+        raise AluoPictureError(message, url=address)
+    return replace(request, url=_quoted(url, {}), hops=request.hops + 1)
+
+
+def _quoted(url: str, params: Mapping[str, str]) -> str:
+    """Return an address as ``requests`` sends it: a name with an umlaut has one spelling on the wire."""
+    from requests.models import PreparedRequest
+
+    request = PreparedRequest()
+    request.prepare_url(url, params)
+    return str(request.url)
+
+
+def _utf8(text: str) -> str:
+    """Return text without halves of characters, which a file's name and a header may hold."""
+    return text.encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds: to connect, between two bytes, and for the whole exchange."""
+
+    connect: float
+    read: float
+    total: float
+
+
+def time_limits(account: Account, call: Call[Any]) -> TimeLimits:
+    """Return a call's time limits. A picture may take long in all, a reply of Aluo's may not."""
+    read = account.read_timeout if call.repeatable else account.submit_timeout
+    total = account.connect_timeout + read
+    return TimeLimits(account.connect_timeout, read, total if call.with_key else 10 * total)
+
+
+def authorities(account: Account) -> bool | str:
+    """Return whom to trust: a file of certificates, or ``False`` for everybody."""
+    if account.verify is not True:
+        return account.verify
+    import certifi
+
+    named = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
+    return next(filter(None, named), certifi.where())
+
+
+@cache
+def ssl_context(trusted: bool | str) -> ssl.SSLContext | bool:
+    """Return what aiohttp wants to know of :func:`authorities`; loading a file takes some 10 ms."""
+    import ssl
+
+    if not isinstance(trusted, str):
+        return trusted
+    if Path(trusted).is_dir():
+        return ssl.create_default_context(capath=trusted)
+    return ssl.create_default_context(cafile=trusted)
+
+
+def proxies_for(account: Account, url: str) -> dict[str, str]:
+    """Return the proxies by scheme: the connection's, else the environment's (with its ``NO_PROXY``)."""
+    if account.proxy:
+        return {"http": account.proxy, "https": account.proxy}
+    from requests.utils import get_environ_proxies
+
+    named: dict[str, str] = get_environ_proxies(url, no_proxy=None)
+    proxies = {scheme: named.get(scheme) or named.get("all") for scheme in ("http", "https")}
+    found = {
+        scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in proxies.items() if proxy
+    }
+    problems = [
+        Problem(f"{scheme}_proxy", "(hidden)", "an address such as http://proxy.example:3128")
+        for scheme, proxy in found.items()
+        if not proxy.lower().startswith(("http://", "https://"))  # aiohttp knows no SOCKS
+    ]
+    if problems:
+        raise AluoRequestInvalid("the environment", problems)
+    return found
+
+
+def no_reply(
+    account: Account, call: Call[Any], error: BaseException, outer: BaseException | None, *, sent: bool
+) -> AluoConnectionError:
+    """Return the error for a call that got no reply; it holds neither key nor proxy password.
+
+    :param outer: what was being handled when the call began: the reason lies before it.
+    """
+    cause = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None and deeper is not outer:
+        cause = deeper
+    why = f"{type(cause).__name__}: {cause}".rstrip(": ")
+    where = account.base_url if call.with_key else call.path
+    message = f"no reply from {where} ({why})"
+    if not sent:
+        hint = "check the connection's host, proxy and the network"
+        message = f"no connection to {where} ({why}): nothing was sent; {hint}"
+    if account.api_key:
+        message = message.replace(account.api_key, "***")
+    message = _CREDENTIALS.sub("//***@", _QUERY.sub("?…", message))
+    return AluoConnectionError(message, sent=sent)

@@ -1,0 +1,181 @@
+"""The worker's driver: ``requests``, one exchange at a time."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3 import PoolManager
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from airflow_aluo.protocol.errors import AluoError
+from airflow_aluo.protocol.flows import Pause
+from airflow_aluo.transport.wire import (
+    CHUNK,
+    Writer,
+    authorities,
+    encode,
+    no_reply,
+    plain,
+    proxies_for,
+    redirected,
+    time_limits,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from urllib3.connection import HTTPConnection
+
+    from airflow_aluo.protocol.account import Account
+    from airflow_aluo.protocol.calls import Call
+    from airflow_aluo.protocol.envelope import Reply
+    from airflow_aluo.protocol.flows import Flow
+    from airflow_aluo.transport.wire import TimeLimits
+
+T = TypeVar("T")
+
+
+class RequestsDriver:
+    """Drives flows in a worker, one request at a time."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._adapter: MarkingAdapter | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._adapter is not None:
+            self._adapter.close()
+
+    def run(self, flow: Flow[T]) -> T:
+        """Return what the flow returns, or raise what it raises."""
+        step: Callable[[Any], Any] = flow.send
+        value: Any = None
+        try:
+            while True:
+                wanted, step, value = step(value), flow.send, None
+                if isinstance(wanted, Pause):
+                    time.sleep(wanted.seconds)
+                    continue
+                try:
+                    value = self.exchange(wanted)
+                except AluoError as error:
+                    step, value = flow.throw, error
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def exchange(self, call: Call[Any]) -> Reply:
+        """Send one call and return its reply.
+
+        :raises AluoConnectionError: no reply.
+        """
+        outer = sys.exception()
+        limits = time_limits(self._account, call)
+        adapter = self._open(limits, fresh=not call.repeatable)
+        try:
+            return self._exchange(adapter, call, limits)
+        except (OSError, urllib3.exceptions.HTTPError) as error:
+            sent = call.repeatable or adapter.connected
+            failure = no_reply(self._account, call, error, outer, sent=sent)
+        finally:
+            if adapter is not self._adapter:
+                adapter.close()
+        raise failure  # out here, it does not drag along what the library raised: that quotes headers
+
+    def _open(self, limits: TimeLimits, *, fresh: bool) -> MarkingAdapter:
+        if not fresh and self._adapter is not None:
+            return self._adapter
+        adapter = MarkingAdapter(limits.read)
+        if not fresh:
+            self._adapter = adapter
+        return adapter
+
+    def _exchange(self, adapter: MarkingAdapter, call: Call[Any], limits: TimeLimits) -> Reply:
+        request = encode(self._account, call)
+        ends_at = time.monotonic() + limits.total
+        while True:
+            # Not through a requests.Session: it would ask .netrc, the environment and cookies, and
+            # read a redirect's body whole.
+            with adapter.send(
+                requests.Request(request.method, request.url, request.headers, data=request.body).prepare(),
+                stream=True,
+                timeout=(limits.connect, limits.read),
+                verify=authorities(self._account),
+                proxies=proxies_for(self._account, request.url),
+            ) as response:
+                status, headers = response.status_code, plain(_utf8_headers(response))
+                further = redirected(call, request, status, headers.get("location"))
+                if further is None:
+                    writer = Writer(self._account, call, status, headers)
+                    # Not iter_content(): it waits until a chunk is full, however slowly the bytes drip.
+                    while chunk := response.raw.read1(CHUNK, decode_content=True):
+                        if not writer.write(chunk):
+                            break
+                        if time.monotonic() > ends_at:
+                            raise TimeoutError(f"the reply did not end within {limits.total:g} seconds")
+                    return writer.reply()
+            request = further
+
+
+def _utf8_headers(response: requests.Response) -> dict[str, str]:
+    """Return headers read as UTF-8, as aiohttp does; http.client reads them as Latin-1."""
+    return {
+        name: value.encode("latin-1").decode("utf-8", "surrogateescape")
+        for name, value in response.headers.items()
+    }
+
+
+class MarkingAdapter(HTTPAdapter):
+    """Notes that a connection stands: after DNS, TCP, the proxy and the TLS handshake.
+
+    An error of ``requests`` does not tell whether bytes may have left: a TLS error may come from the
+    handshake or from the middle of an upload. For a paid request that is the question.
+
+    :param write_timeout: seconds that an upload may take. Left alone, urllib3 gives it the time to connect.
+    """
+
+    #: A connection was established, so bytes may have been sent.
+    connected = False
+
+    def __init__(self, write_timeout: float) -> None:
+        self._write_timeout = write_timeout
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools whose connections report here."""
+        super().init_poolmanager(*args, **kwargs)
+        self._mark(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
+        """Return the pools behind a proxy, whose connections report here too."""
+        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
+        self._mark(manager)
+        return manager
+
+    def _mark(self, manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {
+            scheme: type(pool.__name__, (pool,), {"ConnectionCls": self._marking(pool.ConnectionCls)})
+            for scheme, pool in (("http", HTTPConnectionPool), ("https", HTTPSConnectionPool))
+        }
+
+    def _marking(self, connection_class: type[Any]) -> type[HTTPConnection]:
+        adapter = self
+
+        class Marking(connection_class):  # type: ignore[misc]  # urllib3 names it by instance
+            def connect(self) -> None:
+                super().connect()
+                adapter.connected = True
+                self.sock.settimeout(adapter._write_timeout)
+
+        return Marking

@@ -1,0 +1,393 @@
+"""How a picture lands, from a real socket into a real folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import tracemalloc
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from PIL import Image
+
+from airflow_aluo.landing import land
+from airflow_aluo.protocol.account import ANONYMOUS
+from airflow_aluo.protocol.errors import (
+    AluoConnectionError,
+    AluoError,
+    AluoPictureError,
+    AluoServerError,
+)
+from airflow_aluo.protocol.flows import Pause
+from airflow_aluo.storage import Folder
+from airflow_aluo.transport.with_requests import RequestsDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow_aluo.protocol.flows import Flow
+    from airflow_aluo.protocol.record import LandedFile
+
+#: Seconds after which a test gives up.
+PATIENCE = 20.0
+
+
+def drawn(format_name: str, size: tuple[int, int] = (32, 24)) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise(size, 80).convert("RGB").save(file, format_name)
+    return file.getvalue()
+
+
+PNG = drawn("PNG")
+
+
+class Host(ThreadingHTTPServer):
+    """A host of pictures: the first behaviour for the first request, the last for all that follow."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.behaviours: tuple[Callable[[Handler], object], ...] = ()
+        self.asked = 0
+        self.done = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/1.png?signature=secret"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients may leave."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Host
+
+    def do_GET(self) -> None:
+        behaviours = self.server.behaviours
+        behave = behaviours[min(self.server.asked, len(behaviours) - 1)]
+        self.server.asked += 1
+        behave(self)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+def answers(content: bytes, status: int = 200, **headers: str) -> Callable[[Handler], None]:
+    """Return a behaviour. ``content_length="4000"`` promises more than comes; then the connection ends."""
+
+    def behave(handler: Handler) -> None:
+        handler.send_response(status)
+        for name, value in ({"content_length": str(len(content))} | headers).items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(content)
+        handler.close_connection = True
+
+    return behave
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    monkeypatch.setenv("NO_PROXY", "*")
+    with Host() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.done.set()
+        server.shutdown()
+        thread.join(PATIENCE)
+
+
+def by_hand(flow: Flow[None], pausing: Callable[[float], object] = lambda _: None) -> None:
+    """Drive a flow by hand: nobody waits between two tries."""
+    step: Callable[[Any], Any] = flow.send
+    value: Any = None
+    with RequestsDriver(ANONYMOUS) as driver:
+        try:
+            while True:
+                wanted, step, value = step(value), flow.send, None
+                if isinstance(wanted, Pause):
+                    pausing(wanted.seconds)
+                    continue
+                try:
+                    value = driver.exchange(wanted)
+                except AluoError as error:
+                    step, value = flow.throw, error
+        except StopIteration:
+            return
+
+
+def landed(host: Host, folder: Path, *behaviours: Callable[[Handler], object], **options: Any) -> LandedFile:
+    host.behaviours = behaviours
+    given = {"stem": "edit-1-0", "max_bytes": 1 << 20, "run": by_hand} | options
+    return land(host.url, Folder(str(folder)), **given)
+
+
+def fails(host: Host, folder: Path, *behaviours: Callable[[Handler], object], **options: Any) -> AluoError:
+    """Return the error; check that the folder is as it was and that the address is told without its query."""
+    folder.mkdir(exist_ok=True)
+    (folder / "edit-1-0.png").write_bytes(b"what was there before")
+    with pytest.raises(AluoError) as caught:
+        landed(host, folder, *behaviours, **options)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "edit-1-0.png": b"what was there before"
+    }
+    assert "secret" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("format_name", "extension"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp"), ("MPO", "jpg")]
+)
+def test_a_picture_lands_under_a_name_that_its_bytes_give(
+    host: Host, tmp_path: Path, format_name: str, extension: str
+) -> None:
+    content = drawn(format_name)
+    path = tmp_path / "new" / "folder" / f"edit-1-0.{extension}"
+    # What its host calls it does not matter.
+    assert landed(host, path.parent, answers(content, content_type="text/plain")) == {
+        "path": str(path),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "bytes": len(content),
+        "width": 32,
+        "height": 24,
+        "format": "jpeg" if extension == "jpg" else extension,
+    }
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == content
+
+
+def test_a_picture_lands_over_the_one_before(host: Host, tmp_path: Path) -> None:
+    landed(host, tmp_path, answers(drawn("PNG", (1, 1))))
+    landed(host, tmp_path, answers(PNG))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [PNG]
+
+
+def test_a_landed_picture_can_be_read_by_whoever_may_read_the_folder(host: Host, tmp_path: Path) -> None:
+    """A temporary file of Python's can be read by its owner only."""
+    plain = tmp_path / "plain"
+    plain.touch()
+    path = Path(landed(host, tmp_path, answers(PNG))["path"])
+    assert path.stat().st_mode == plain.stat().st_mode
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        answers(PNG[:100], content_length=str(len(PNG))),
+        answers(b"longer than the picture and broken off" * 100, content_length="100000"),
+        answers(b"in trouble", status=500),
+        answers(b"in trouble", status=503, retry_after="0"),
+        answers(b"not so fast", status=429, retry_after="0"),
+        lambda handler: handler.connection.shutdown(socket.SHUT_RDWR),
+    ],
+)
+def test_a_picture_that_failed_on_its_way_is_fetched_again_from_its_beginning(
+    host: Host, tmp_path: Path, behave: Callable[[Handler], object]
+) -> None:
+    file = landed(host, tmp_path, behave, behave, answers(PNG))
+    assert Path(file["path"]).read_bytes() == PNG
+    assert file["bytes"] == len(PNG)
+    assert file["sha256"] == hashlib.sha256(PNG).hexdigest()
+    assert host.asked == 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
+def test_a_picture_that_is_gone_is_asked_for_once(host: Host, tmp_path: Path, status: int) -> None:
+    error = fails(host, tmp_path, answers(PNG, status=status))
+    assert isinstance(error, AluoPictureError)
+    assert error.url == host.url.partition("?")[0] + "?…"
+    assert f"HTTP {status}" in str(error)
+    assert host.asked == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<!doctype html><html>expired</html>",
+        b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+        PNG[: len(PNG) // 2],
+        drawn("JPEG")[:-20],
+        drawn("WEBP")[:-20],
+        drawn("GIF"),
+    ],
+    ids=["nothing", "html", "svg", "half a png", "half a jpeg", "half a webp", "gif"],
+)
+def test_what_is_no_whole_picture_does_not_land(host: Host, tmp_path: Path, content: bytes) -> None:
+    error = fails(host, tmp_path, answers(content, content_type="image/png"))
+    assert isinstance(error, AluoPictureError)
+    assert "picture" in str(error)
+    assert host.asked == 1
+
+
+def test_a_picture_that_says_it_is_too_large_is_not_read(host: Host, tmp_path: Path) -> None:
+    error = fails(host, tmp_path, answers(b"", content_length=str(1 << 40)))
+    assert isinstance(error, AluoPictureError)
+    assert str(1 << 40) in str(error)
+    assert host.asked == 1
+
+
+@pytest.mark.parametrize("length", [None, "²"])
+def test_a_picture_that_turns_out_too_large_is_not_read_on(
+    host: Host, tmp_path: Path, length: str | None
+) -> None:
+    def sends_a_lot(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n")
+        if length:
+            handler.wfile.write(f"Content-Length: {length}\r\n".encode("latin-1"))
+        handler.wfile.write(b"\r\n")
+        for _ in range(1024):
+            handler.wfile.write(bytes(1 << 16))
+
+    error = fails(host, tmp_path, sends_a_lot)
+    assert isinstance(error, AluoPictureError)
+    assert "max_bytes" in str(error)
+
+
+def test_a_picture_of_just_the_right_size_lands(host: Host, tmp_path: Path) -> None:
+    landed(host, tmp_path, answers(PNG), max_bytes=len(PNG))
+    assert isinstance(fails(host, tmp_path, answers(PNG), max_bytes=len(PNG) - 1), AluoPictureError)
+
+
+def test_a_host_that_stays_in_trouble_ends_the_tries(host: Host, tmp_path: Path) -> None:
+    # It asks for more time than a picture is worth.
+    error = fails(host, tmp_path, answers(b"", status=503, retry_after="300"))
+    assert isinstance(error, AluoServerError)
+    assert (error.http_status, error.retry_after, host.asked) == (503, 300.0, 1)
+
+
+def test_an_address_that_nobody_answers_is_given_up_after_a_minute(tmp_path: Path) -> None:
+    pauses: list[float] = []
+    with socket.socket() as holding, time_machine.travel(0.0, tick=False) as clock:
+        holding.bind(("127.0.0.1", 0))  # without listen(), it refuses connections
+
+        def pausing(seconds: float) -> None:
+            pauses.append(seconds)
+            clock.shift(seconds)
+
+        url = f"http://127.0.0.1:{holding.getsockname()[1]}/1.png"
+        with pytest.raises(AluoConnectionError, match="Connection refused"):
+            land(
+                url,
+                Folder(str(tmp_path)),
+                stem="edit-1-0",
+                max_bytes=1,
+                run=lambda flow: by_hand(flow, pausing),
+            )
+    assert len(pauses) > 3
+    assert sum(pauses) <= 60
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_never_whole_in_memory(host: Host, tmp_path: Path) -> None:
+    size = 64 << 20
+
+    def sends(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(size))
+        handler.end_headers()
+        block = bytes(1 << 16)
+        for _ in range(size // len(block)):
+            handler.wfile.write(block)
+
+    tracemalloc.start()
+    try:
+        error = fails(host, tmp_path, sends, max_bytes=size)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(error, AluoPictureError)  # these bytes are no picture, which the last of them shows
+    assert peak < 10 << 20
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        landed(host, tmp_path / "file" / "folder", answers(PNG))
+    assert host.asked == 0
+
+
+def script(host: Host, folder: Path, *before: str) -> list[str]:
+    """Return the command of a process that lands a picture."""
+    lines = f"""
+        from airflow_aluo.landing import land
+        from airflow_aluo.protocol.account import ANONYMOUS
+        from airflow_aluo.protocol.errors import AluoError
+        from airflow_aluo.storage import Folder
+        from airflow_aluo.transport.with_requests import RequestsDriver
+
+        folder = Folder({str(folder)!r})
+        try:
+            with RequestsDriver(ANONYMOUS) as driver:
+                land({host.url!r}, folder, stem="edit-1-0", max_bytes=1 << 24, run=driver.run)
+        except AluoError as error:
+            print(type(error).__name__, error)
+    """
+    return [sys.executable, "-c", "\n".join([*before, textwrap.dedent(lines)])]
+
+
+def test_a_process_that_is_killed_in_the_middle_leaves_no_half_picture(host: Host, tmp_path: Path) -> None:
+    def stalls(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(PNG) + 100_000))
+        handler.end_headers()
+        handler.wfile.write(PNG + bytes(50_000))
+        host.done.wait(PATIENCE)
+
+    host.behaviours = (stalls,)
+    with subprocess.Popen(script(host, tmp_path)) as process:
+        try:
+            ends_at = time.monotonic() + PATIENCE
+            while not any(path.stat().st_size for path in tmp_path.iterdir()):
+                assert process.poll() is None
+                assert time.monotonic() < ends_at
+                time.sleep(0.01)
+        finally:
+            process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    assert left.suffix == ".part"
+
+
+@pytest.mark.parametrize(
+    ("size", "limit"),
+    [
+        ((400, 300), 0),
+        ((400, 300), 100_000),
+        ((8, 8), 10),  # written only when its file is closed
+    ],
+)
+def test_a_disk_that_is_full_is_named_and_leaves_no_half_picture(
+    host: Host, tmp_path: Path, size: tuple[int, int], limit: int
+) -> None:
+    content = drawn("PNG", size)
+    assert len(content) > limit
+    host.behaviours = (answers(content),)
+    # The kernel lets no file of the process grow beyond the limit: write() fails as on a full disk.
+    before = [
+        "import atexit, resource",
+        "limits = resource.getrlimit(resource.RLIMIT_FSIZE)",
+        "atexit.register(resource.setrlimit, resource.RLIMIT_FSIZE, limits)",
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, limits[1]))",
+    ]
+    done = subprocess.run(
+        script(host, tmp_path, *before), capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert done.stdout.startswith("AluoPictureError ")
+    assert "cannot be written: [Errno 27] File too large" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert host.asked == 1
