@@ -1,0 +1,287 @@
+"""From an Airflow connection to an answer of Aluo's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from airflow.sdk import BaseHook
+
+from airflow_aluo.protocol import account, calls, flows, photo_edit, record
+from airflow_aluo.protocol.errors import (
+    AluoApiError,
+    AluoError,
+    AluoRateLimited,
+    AluoRequestInvalid,
+    AluoUnauthorized,
+    Problem,
+)
+from airflow_aluo.protocol.replies import Phase
+from airflow_aluo.protocol.schedule import DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT, RetryRule, WaitRule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Connection
+
+    from airflow_aluo.protocol.account import Account
+    from airflow_aluo.protocol.calls import Upload
+    from airflow_aluo.protocol.flows import Flow
+    from airflow_aluo.protocol.photo_edit import PhotoEdit
+    from airflow_aluo.protocol.record import EditRecord
+    from airflow_aluo.protocol.replies import Snapshot
+    from airflow_aluo.protocol.vocabulary import AspectRatio, OutputFormat
+
+__all__ = ["AluoHook"]
+
+T = TypeVar("T")
+
+#: A submit waits for a 429's minute to pass; beyond that the task's own retries decide.
+SUBMIT_RULE: Final = RetryRule(budget=120.0)
+
+#: One look, one page of results, one picture.
+CALL_RULE: Final = RetryRule(budget=60.0)
+
+#: A person waits for the outcome of a connection's test.
+ONE_TRY: Final = RetryRule(budget=0.0)
+
+#: An edit that cannot exist, for :meth:`AluoHook.test_connection`.
+_NO_SUCH_EDIT: Final = "airflow-connection-test"
+
+
+class AluoHook(BaseHook):
+    """Talks to Aluo's photo editor with the key, limits and addresses of an Airflow connection.
+
+    For ``@task`` functions: what :meth:`generate` returns can be returned to XCom and taken by the sensor
+    and the download operator. ``generate``, ``get_status`` and ``wait_for_completion`` have async twins whose
+    names begin with ``a``.
+
+    :param aluo_conn_id: the Airflow connection, of type ``aluo``: the host is the base URL (empty for
+        ``https://api.aluo.ai/api``), the password is the API key (``sk-...``).
+    """
+
+    conn_name_attr = "aluo_conn_id"
+    default_conn_name = "aluo_default"
+    conn_type = "aluo"
+    hook_name = "Aluo"
+
+    def __init__(self, aluo_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.aluo_conn_id = aluo_conn_id
+
+    @cached_property
+    def account(self) -> Account:
+        """The account that the connection names.
+
+        :raises AluoRequestInvalid: the connection cannot be used; says all that is wrong with it.
+        """
+        return self._read_account(self.get_connection(self.aluo_conn_id))
+
+    async def aaccount(self) -> Account:
+        """Return :attr:`account` without blocking the event loop."""
+        if "account" not in self.__dict__:
+            self.__dict__["account"] = self._read_account(await self.aget_connection(self.aluo_conn_id))
+        return self.account
+
+    def generate(
+        self,
+        prompt: str,
+        *,
+        image_urls: Sequence[str] | str | None = None,
+        image_files: Sequence[str] | str | None = None,
+        aspect_ratio: AspectRatio | None = None,
+        output_format: OutputFormat | None = None,
+        num_images: int | None = None,
+    ) -> EditRecord:
+        """Submit an edit, at most once, and return its record; it is not waited for.
+
+        :param prompt: what to change, in a sentence.
+        :param image_urls: 1 to 5 addresses that Aluo can fetch; or …
+        :param image_files: … 1 to 5 files to upload: local paths or object-storage addresses.
+        :param aspect_ratio: of the result; left out, Aluo decides.
+        :param output_format: of the result; png if left out.
+        :param num_images: how many results; 1 if left out. Not with files: the vendor's form lacks it.
+        :raises AluoRequestInvalid: before anything is sent; says all that is wrong.
+        :raises AluoUnknownOutcome: the edit may have been accepted; it must not be sent again blindly.
+        :raises AluoApiError: Aluo refused; nothing was accepted.
+        :raises AluoConnectionError: nothing was sent.
+
+        Source: https://aluo.ai/docs/api/photo-editor (read 2026-11-22)
+        """
+        edit = photo_edit.read(
+            _given(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
+        )
+        from airflow_aluo.storage import load_photos
+
+        return self.submit(edit, load_photos(edit.image_files))
+
+    async def agenerate(
+        self,
+        prompt: str,
+        *,
+        image_urls: Sequence[str] | str | None = None,
+        image_files: Sequence[str] | str | None = None,
+        aspect_ratio: AspectRatio | None = None,
+        output_format: OutputFormat | None = None,
+        num_images: int | None = None,
+    ) -> EditRecord:
+        """Submit like :meth:`generate`. For a worker's event loop; never for a trigger: it may run twice."""
+        edit = photo_edit.read(
+            _given(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
+        )
+        from airflow_aluo.storage import load_photos
+
+        uploads = await asyncio.to_thread(load_photos, edit.image_files)
+        return await self.arun(self._order(await self.aaccount(), edit, uploads))
+
+    def submit(self, edit: PhotoEdit, uploads: Sequence[Upload]) -> EditRecord:
+        """Submit an edit that was read and checked already. Raises what :meth:`generate` raises."""
+        return self.run(self._order(self.account, edit, uploads))
+
+    def get_status(self, aluo_task_id: str) -> Snapshot:
+        """Look at an edit.
+
+        :raises AluoApiError: Aluo refused to answer.
+        :raises AluoConnectionError: no reply, after some tries.
+        :raises AluoReplyError: a reply that is not Aluo's, after some tries.
+        """
+        return self.run(flows.send(calls.status(aluo_task_id), CALL_RULE, _SENSES))
+
+    async def aget_status(self, aluo_task_id: str) -> Snapshot:
+        """Look at an edit like :meth:`get_status`."""
+        return await self.arun(flows.send(calls.status(aluo_task_id), CALL_RULE, _SENSES))
+
+    def peek(self, pending: EditRecord) -> EditRecord | None:
+        """Look once at an edit that is being waited for; return its completed record if it has succeeded.
+
+        No answer is not the end of a wait: it is logged, and ``None`` is returned.
+
+        :raises AluoEditFailed: the edit ended FAILED.
+        :raises AluoApiError: Aluo refused to answer.
+        """
+        aluo_task_id = record.task_id(pending)
+        try:
+            snapshot = self.get_status(aluo_task_id)
+        except (AluoRateLimited, *flows.NO_ANSWER) as error:
+            self.log.warning("no look at edit %s succeeded: %s", aluo_task_id, error)
+            return None
+        self.log.info("edit %s is %s", aluo_task_id, snapshot.status)
+        if snapshot.phase is Phase.RUNNING:
+            return None
+        return record.completed(pending, flows.succeeded(aluo_task_id, snapshot), at=time.time())
+
+    def wait_for_completion(
+        self,
+        edit: EditRecord | str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
+    ) -> EditRecord:
+        """Wait until an edit has succeeded and return its record, now with ``result_urls``.
+
+        :param edit: what :meth:`generate` returned, or Aluo's id of an edit.
+        :param timeout: seconds to wait from now.
+        :param poll_interval: seconds between two looks.
+        :raises AluoEditFailed: the edit ended FAILED; no credits were taken.
+        :raises AluoEditTimedOut: it was not finished in time; it goes on at Aluo.
+        :raises AluoError: likewise what :meth:`get_status` raises, when no look succeeded for too long.
+        """
+        pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
+        return self.complete(
+            pending, record.wait_rule(pending, now=time.time(), timeout=timeout, poll_interval=poll_interval)
+        )
+
+    async def await_for_completion(
+        self,
+        edit: EditRecord | str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109  # it ends in a typed error, not in a cancellation
+        poll_interval: float = DEFAULT_POLL_INTERVAL,
+    ) -> EditRecord:
+        """Wait like :meth:`wait_for_completion`."""
+        pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
+        rule = record.wait_rule(pending, now=time.time(), timeout=timeout, poll_interval=poll_interval)
+        snapshot = await self.await_snapshot(record.task_id(pending), rule)
+        return record.completed(pending, snapshot, at=time.time())
+
+    def complete(self, pending: EditRecord, rule: WaitRule) -> EditRecord:
+        """Wait for a record's edit as the rule says. Raises what :meth:`wait_for_completion` raises."""
+        snapshot = self.run(flows.wait(record.task_id(pending), rule, _SENSES, self.log.info))
+        return record.completed(pending, snapshot, at=time.time())
+
+    async def await_snapshot(self, aluo_task_id: str, rule: WaitRule) -> Snapshot:
+        """Wait as the rule says and return the last look. Raises what :meth:`wait_for_completion` raises."""
+        return await self.arun(flows.wait(aluo_task_id, rule, _SENSES, self.log.info))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection without spending credits: look at an edit that cannot exist."""
+        try:
+            answer = self.run(flows.send(calls.probe(_NO_SUCH_EDIT), ONE_TRY, _SENSES))
+        except AluoUnauthorized as error:
+            return False, str(error)
+        except AluoApiError as error:
+            return error.code is not None, str(error)
+        except AluoError as error:
+            return False, str(error)
+        return True, f"Aluo answered: {answer}"
+
+    def run(self, flow: Flow[T]) -> T:
+        """Drive a conversation in a worker and return its result."""
+        from airflow_aluo.transport.with_requests import RequestsDriver
+
+        with RequestsDriver(self.account) as driver:
+            return driver.run(flow)
+
+    async def arun(self, flow: Flow[T]) -> T:
+        """Drive a conversation in an event loop and return its result."""
+        from airflow_aluo.transport.with_aiohttp import AiohttpDriver
+
+        async with AiohttpDriver(await self.aaccount()) as driver:
+            return await driver.run(flow)
+
+    def _order(self, account: Account, edit: PhotoEdit, uploads: Sequence[Upload]) -> Flow[EditRecord]:
+        self.log.info("submitting an edit, estimated at %g credits", account.credits_per_edit)
+        return flows.order(
+            edit,
+            uploads,
+            aluo_conn_id=self.aluo_conn_id,
+            estimated_credits=account.credits_per_edit,
+            rule=SUBMIT_RULE,
+            senses=_SENSES,
+        )
+
+    def _read_account(self, connection: Connection) -> Account:
+        found = account.read(
+            self.aluo_conn_id,
+            host=connection.host,
+            port=connection.port,
+            password=connection.password,
+            extra=_extra(self.aluo_conn_id, connection.extra),
+        )
+        for warning in found.warnings:
+            self.log.warning(warning)
+        return found
+
+
+#: Wall clock, because deadlines must survive restarts; jitter needs no secrecy.
+_SENSES: Final = flows.Senses(now=time.time, dice=random.random)
+
+
+def _given(*values: Any) -> dict[str, Any]:
+    return dict(zip(photo_edit.PARAMETERS, values, strict=True))
+
+
+def _extra(aluo_conn_id: str, text: str | None) -> dict[str, Any]:
+    """Return a connection's extra. Read here because Airflow turns broken JSON into an empty one."""
+    try:
+        extra = json.loads(text or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        problem = Problem("extra", "no JSON object", 'an object such as {"plan": "pro"}')
+        raise AluoRequestInvalid(f"connection {aluo_conn_id!r}", [problem])
+    return extra

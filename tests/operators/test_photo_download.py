@@ -1,0 +1,349 @@
+"""The operator that lands pictures: what it takes, where it puts them, what it never does."""
+
+import hashlib
+import json
+import re
+import ssl
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from airflow.sdk import DAG, ObjectStoragePath
+from airflow.sdk.io import attach
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from PIL import Image
+
+from airflow_aluo.airflow_names import AirflowFailException, AirflowNotFoundException
+from airflow_aluo.operators.photo_download import PhotoDownloadOperator
+from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.protocol import record
+from airflow_aluo.protocol.errors import AluoConnectionError, AluoPictureError
+from airflow_aluo.protocol.schemas import validator
+
+
+@pytest.fixture(scope="session")
+def png(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("pictures") / "a.png"
+    Image.new("RGB", (4, 3), "red").save(path)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def finished(played: Any, png: bytes) -> Any:
+    """The record of a finished edit, whose picture the played server gives."""
+    played.reply(200, png)
+    return edit_record("edit_1", f"{played.url}/pictures/a.png?signature=secret")
+
+
+def edit_record(aluo_task_id: str, *urls: str) -> Any:
+    pending = record.of_edit(aluo_task_id, aluo_conn_id="aluo_default")
+    return pending | {"status": "SUCCESS", "result_urls": list(urls)}
+
+
+def land(edits: Any, folder: Path | str, **kwargs: Any) -> PhotoDownloadOperator:
+    return PhotoDownloadOperator(task_id="land", edits=edits, destination=folder, **kwargs)
+
+
+class LazySequence(Sequence[Any]):
+    """Looks like the XComs of a mapped task: neither a list nor read before it is asked."""
+
+    def __init__(self, *items: Any) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._items[index]
+
+
+# --- what it takes ---------------------------------------------------------------------------------------
+
+
+def test_pictures_of_a_sandbox_edit_land_as_the_record_says(sandbox: Any, tasks: Any, tmp_path: Path) -> None:
+    edit = PhotoEditOperator(
+        task_id="edit", prompt="Blue", image_urls=sandbox.photo, num_images=2, output_format="jpeg"
+    )
+    edit.poll_interval = 0.1
+    done = tasks.run(edit)
+    landed = tasks.run(land(done, tmp_path))
+    validator("edit_record").validate(json.loads(json.dumps(landed)))
+    assert [Path(file["path"]).name for file in landed["files"]] == [
+        f"{done['aluo_task_id']}-{index}.jpg" for index in range(2)
+    ]
+    for file in landed["files"]:
+        content = Path(file["path"]).read_bytes()
+        assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+        with Image.open(file["path"]) as picture:
+            assert (file["width"], file["height"]) == picture.size
+    assert landed["times"]["landed_at"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        Path(file["path"]).name for file in landed["files"]
+    )
+
+
+@pytest.mark.parametrize("as_text", [json.dumps, str, None], ids=["json", "python", "object"])
+def test_one_record_gives_one_record_back(finished: Any, tasks: Any, tmp_path: Path, as_text: Any) -> None:
+    found = tasks.run(land(as_text(finished) if as_text else finished, str(tmp_path)))
+    assert (found["aluo_task_id"], len(found["files"])) == ("edit_1", 1)
+
+
+@pytest.mark.parametrize("many", [list, tuple, lambda items: LazySequence(*items), str])
+def test_several_records_give_a_list_back(finished: Any, tasks: Any, tmp_path: Path, many: Any) -> None:
+    second = finished | {"aluo_task_id": "edit_2"}
+    task = land("{{ params.edits }}", tmp_path)
+    task.edits = many([finished, second])
+    found = tasks.run(task)
+    assert [one["aluo_task_id"] for one in found] == ["edit_1", "edit_2"]
+    assert {path.name for path in tmp_path.iterdir()} == {"edit_1-0.png", "edit_2-0.png"}
+
+
+def test_a_list_of_one_record_gives_a_list_back(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    assert len(tasks.run(land([finished], tmp_path))) == 1
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.usefixtures("connections")
+def test_plain_addresses_need_no_connection(
+    finished: Any, tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, many: bool
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_ALUO_DEFAULT")
+    (url,) = finished["result_urls"]
+    found = tasks.run(land([url, url] if many else url, tmp_path))
+    assert (found["aluo_task_id"], found["aluo_conn_id"], found["status"]) == (None, None, "UNKNOWN")
+    assert len(found["files"]) == 1 + many
+    names = {Path(file["path"]).name for file in found["files"]}
+    assert all(re.fullmatch(r"a-[0-9a-f]{8}-[01]\.png", name) for name in names)
+    assert len(names) == 1 + many
+
+
+def test_what_another_task_returned_is_landed(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    with DAG("a_dag", schedule=None):
+        edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls="https://x.example/a.png")
+        task = land(edit.output, "{{ params.folder }}")
+    assert task.upstream_task_ids == {"edit"}
+    tasks.ti.xcoms["edit", "return_value"] = finished
+    found = tasks.run(task, folder=str(tmp_path))
+    assert Path(found["files"][0]["path"]).parent == tmp_path
+
+
+def test_a_task_that_sent_nothing_is_named(tasks: Any, tmp_path: Path) -> None:
+    with DAG("a_dag", schedule=None):
+        edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls="https://x.example/a.png")
+        task = land(edit.output, tmp_path)
+    with pytest.raises(
+        AirflowFailException, match="edits: nothing came; expected an edit record from task 'e"
+    ):
+        tasks.run(task)
+
+
+@pytest.mark.parametrize(
+    ("edits", "said"),
+    [
+        (edit_record("edit_1"), "edit_1 is SUCCESS"),
+        (edit_record("edit_1") | {"status": "SUBMITTED"}, "edit_1 is SUBMITTED; expected finished edits"),
+        ([edit_record("edit_1") | {"status": "WORKING"}], "edit_1 is WORKING"),
+        ([], "put a PhotoEditStatusSensor before this task"),
+        ({}, "edit record"),
+        (17, "edit record"),
+        (["not an address"], r"result_urls\[0\]"),
+        ("None", "nothing came"),
+        ("", "nothing came"),
+        (None, "nothing came"),
+        ([edit_record("edit_1", "https://x.example/a.png"), "https://x.example/b.png"], "edit record"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_cannot_be_landed_is_said_clearly(tasks: Any, tmp_path: Path, edits: Any, said: str) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        tasks.run(land(edits, tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- how it is fetched -----------------------------------------------------------------------------------
+
+
+def test_the_key_is_not_sent_to_a_pictures_host(
+    finished: Any, played: Any, connections: Any, tasks: Any, tmp_path: Path, *, logs: list[str]
+) -> None:
+    tasks.run(land(finished, tmp_path))
+    ((what, headers),) = played.requests
+    assert what == "GET /pictures/a.png?signature=secret"
+    assert "authorization" not in headers
+    assert connections.key not in str(headers)
+    assert "signature=secret" not in str(logs)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["the-records-connection", "the-tasks-connection"])
+def test_the_connections_proxy_is_used(
+    finished: Any, played: Any, connections: Any, tasks: Any, tmp_path: Path, *, own: bool
+) -> None:
+    conn_id = "aluo_own" if own else "aluo_default"
+    connections.set("https://aluo.example/api", conn_id, proxy=played.url)
+    finished["result_urls"] = ["http://cdn.example/a.png"]
+    tasks.run(land(finished, tmp_path, aluo_conn_id=conn_id if own else None))
+    assert [what for what, _ in played.requests] == ["GET http://cdn.example/a.png"]
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of 127.0.0.1 that nobody trusts yet, and its key in the same file."""
+    import ipaddress
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a picture's host")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + built.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+@pytest.fixture
+def encrypted(played: Any, certificate: Path) -> Iterator[str]:
+    """The played server, spoken to over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    plain = played.server.socket
+    played.server.socket = context.wrap_socket(plain, server_side=True)
+    yield played.url.replace("http://", "https://")
+    played.server.socket.close()
+
+
+def test_the_connections_certificates_are_used(
+    finished: Any, encrypted: str, certificate: Path, connections: Any, tasks: Any, *, tmp_path: Path
+) -> None:
+    finished["result_urls"] = [f"{encrypted}/a.png"]
+    connections.set("https://aluo.example/api", verify=str(certificate))
+    (file,) = tasks.run(land(finished, tmp_path / "landed"))["files"]
+    assert file["format"] == "png"
+
+
+def test_without_them_nothing_is_fetched(
+    finished: Any, encrypted: str, connections: Any, tasks: Any, tmp_path: Path, *, clock: Any
+) -> None:
+    finished["result_urls"] = [f"{encrypted}/a.png"]
+    connections.set("https://aluo.example/api")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", clock.shift)
+        with pytest.raises(AluoConnectionError, match=r"(?i)certificate.verify.failed"):
+            tasks.run(land(finished, tmp_path / "landed"))
+    assert list((tmp_path / "landed").iterdir()) == []
+
+
+def test_a_connection_that_is_not_there_is_named(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    with pytest.raises(AirflowNotFoundException, match="aluo_elsewhere"):
+        tasks.run(land(finished, tmp_path, aluo_conn_id="aluo_elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (404, b"", "results are short-lived"),
+        (403, b"", "HTTP 403"),
+        (200, b"<html>log in</html>", "not a picture"),
+        (200, b"", "not a picture"),
+    ],
+)
+def test_what_is_no_picture_may_be_tried_again_and_leaves_nothing_behind(
+    played: Any, tasks: Any, tmp_path: Path, *, status: int, body: bytes, said: str
+) -> None:
+    played.reply(status, body)
+    edit = edit_record("edit_1", f"{played.url}/a.png?signature=secret")
+    with pytest.raises(AluoPictureError, match=said) as caught:
+        tasks.run(land(edit, tmp_path))
+    assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_larger_than_allowed_is_not_kept(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    with pytest.raises(AluoPictureError, match="expected at most 10"):
+        tasks.run(land(finished, tmp_path, max_bytes=10))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- where it lands --------------------------------------------------------------------------------------
+
+
+def test_pictures_land_in_object_storage_too(finished: Any, tasks: Any, png: bytes) -> None:
+    attach("memory", fs=fsspec.filesystem("memory"))
+    (file,) = tasks.run(land(finished, "memory://pictures/today"))["files"]
+    assert file["path"].endswith("pictures/today/edit_1-0.png")
+    assert ObjectStoragePath(file["path"]).read_bytes() == png
+    folder = ObjectStoragePath("memory://pictures/today")
+    assert [path.name for path in folder.iterdir()] == ["edit_1-0.png"]
+    (again,) = tasks.run(land(finished, folder))["files"]
+    assert again == file
+
+
+def test_a_second_try_lands_at_the_same_place(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    assert tasks.run(land(finished, tmp_path))["files"] == tasks.run(land(finished, tmp_path))["files"]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "file_name"),
+    [
+        ("../../x", "_.._x-0.png"),
+        ("..", "picture-0.png"),
+        ("/etc/passwd", "_etc_passwd-0.png"),
+        ("C:\\x\\y", "C__x_y-0.png"),
+        ("a\x00b", "a_b-0.png"),
+        (".hidden", "hidden-0.png"),
+        ("картина", "_______-0.png"),
+        ("x" * 300, f"{'x' * 100}-0.png"),
+        ("~/x", "__x-0.png"),
+        ("{{ ds }}", "___ds___-0.png"),
+    ],
+)
+def test_a_file_stays_in_the_folder_whatever_the_edit_is_called(
+    finished: Any, tasks: Any, tmp_path: Path, name: str, file_name: str
+) -> None:
+    folder = tmp_path / "one" / "two"
+    task = land({}, folder)
+    task.edits = LazySequence(finished | {"aluo_task_id": name})
+    ((file,),) = (one["files"] for one in tasks.run(task))
+    assert Path(file["path"]).parent == folder
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()] == [
+        f"one/two/{file_name}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "file_name"),
+    [("/", r"127\.0\.0\.1_\d+"), ("/%2e%2e%2f%2e%2e%2fx", "_2e_2e_2f_2e_2e_2fx"), ("/..", "")],
+)
+def test_a_file_stays_in_the_folder_whatever_its_address_is(
+    finished: Any, played: Any, tasks: Any, tmp_path: Path, *, path: str, file_name: str
+) -> None:
+    assert finished
+    found = tasks.run(land(f"{played.url}{path}", tmp_path))
+    landed = Path(found["files"][0]["path"])
+    assert landed.parent == tmp_path
+    assert re.fullmatch(rf"{file_name}-[0-9a-f]{{8}}-0\.png", landed.name)

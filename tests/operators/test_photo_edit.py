@@ -1,0 +1,721 @@
+"""The operator that submits: what it asks, what it pays, and how it goes on from there."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, BaseOperator, task
+from airflow.sdk.exceptions import TaskDeferred
+from jinja2 import UndefinedError
+
+import airflow_aluo
+from airflow_aluo.airflow_names import (
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowTaskTimeout,
+)
+from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.protocol.errors import (
+    AluoConnectionError,
+    AluoEditFailed,
+    AluoEditTimedOut,
+    AluoOutOfCredits,
+    AluoRateLimited,
+    AluoRequestInvalid,
+    AluoUnauthorized,
+    AluoUnknownOutcome,
+    dump,
+)
+from airflow_aluo.protocol.schemas import validator
+
+PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
+PROMPT = "Change the product color to blue"
+URL = "https://photos.example/a%20cup.png?signature=of-the-photo"
+
+ACCEPTED = {"code": 0, "success": True, "data": {"taskId": "edit_1"}}
+
+WAYS = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+
+
+def edit(**kwargs: Any) -> PhotoEditOperator:
+    return PhotoEditOperator(**{"task_id": "edit", "prompt": PROMPT, "poll_interval": 0.1} | kwargs)
+
+
+# --- what is asked, and what is returned -----------------------------------------------------------------
+
+
+@WAYS
+@pytest.mark.parametrize("source", ["addresses", "files"])
+def test_an_edit_is_submitted_waited_for_and_returned(
+    sandbox: Any, tasks: Any, *, deferrable: bool, source: str
+) -> None:
+    images = {"image_urls": [sandbox.photo]} if source == "addresses" else {"image_files": [PHOTO]}
+    found = tasks.run(edit(**images, aspect_ratio="1:1", output_format="jpeg", deferrable=deferrable))
+    validator("edit_record").validate(json.loads(json.dumps(found)))
+    (entry,) = sandbox.ledger["entries"]
+    assert entry["parameters"] == {"aspectRatio": "1:1", "outputFormat": "jpeg", "numImages": 1}
+    assert (entry["inputs"][0]["name"] is None) == (source == "addresses")
+    assert (found["status"], found["aluo_task_id"]) == ("SUCCESS", entry["aluo_task_id"])
+    assert len(tasks.left) == deferrable
+    assert sandbox.ledger["totals"] == {
+        "accepted": 1,
+        "succeeded": 1,
+        "failed": 0,
+        "charged": 35,
+        "refused": 0,
+    }
+
+
+@WAYS
+def test_id_urls_and_the_submitted_record_are_xcoms_of_their_own(
+    sandbox: Any, tasks: Any, *, deferrable: bool
+) -> None:
+    found = tasks.run(edit(image_urls=sandbox.photo, deferrable=deferrable))
+    assert tasks.ti.xcoms["edit", "aluo_task_id"] == found["aluo_task_id"]
+    assert tasks.ti.xcoms["edit", "result_urls"] == found["result_urls"]
+    submitted = tasks.ti.xcoms["edit", "submitted"]
+    assert (submitted["status"], submitted["aluo_task_id"]) == ("SUBMITTED", found["aluo_task_id"])
+
+
+@WAYS
+def test_without_a_wait_the_record_is_returned_at_once(sandbox: Any, tasks: Any, *, deferrable: bool) -> None:
+    sandbox.settings(durations=100_000)
+    found = tasks.start(edit(image_urls=sandbox.photo, wait_for_completion=False, deferrable=deferrable))
+    assert (found["status"], found["result_urls"]) == ("SUBMITTED", [])
+    assert sandbox.calls == ["POST generate"]
+    assert tasks.ti.xcoms["edit", "aluo_task_id"] == found["aluo_task_id"]
+
+
+def test_a_finished_slow_submit_is_two_calls_and_no_deferral(played: Any, tasks: Any, clock: Any) -> None:
+    played.reply(200, ACCEPTED, meanwhile=lambda: clock.shift(6))
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    found = tasks.start(edit(image_urls=URL, deferrable=True))
+    assert found["result_urls"] == ["https://cdn.example/a.png"]
+    assert [what.partition("?")[0] for what, _ in played.requests] == [
+        "POST /photo-editor/generate",
+        "GET /photo-editor/status",
+    ]
+
+
+@pytest.mark.parametrize("retry_after", ["300", None])
+def test_a_slow_submit_whose_look_brings_no_end_is_waited_for(
+    played: Any, tasks: Any, clock: Any, retry_after: str | None
+) -> None:
+    played.reply(200, ACCEPTED, meanwhile=lambda: clock.shift(6))
+    if retry_after:
+        played.refuse(429, -1, headers={"Retry-After": retry_after})
+    else:
+        played.status("WORKING")
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    assert tasks.run(edit(image_urls=URL, deferrable=True))["status"] == "SUCCESS"
+    assert len(tasks.left) == 1
+
+
+def test_a_fast_submit_is_not_looked_at_at_once(sandbox: Any, tasks: Any) -> None:
+    with pytest.raises(TaskDeferred):
+        tasks.start(edit(image_urls=sandbox.photo, deferrable=True, poll_interval=10))
+    assert sandbox.calls == ["POST generate"]
+
+
+def test_the_triggerer_is_told_all_by_plain_json(sandbox: Any, connections: Any, tasks: Any) -> None:
+    task = edit(image_urls=sandbox.photo, deferrable=True, timeout=timedelta(minutes=2), poll_interval=7)
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(task)
+    deferred = caught.value
+    again = tasks.trigger(deferred)
+    assert again.serialize() == deferred.trigger.serialize()
+    assert again.aluo_task_id == tasks.ti.xcoms["edit", "aluo_task_id"]
+    assert again.rule.poll_interval == 7
+    assert deferred.method_name == "execute_complete"
+    assert deferred.timeout == timedelta(seconds=120 + 600)
+    assert connections.key not in str(deferred.trigger.serialize())
+
+
+# --- templates -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_templates_are_rendered_and_read_back(sandbox: Any, tasks: Any, *, native: bool) -> None:
+    with DAG("a_dag", schedule=None, render_template_as_native_obj=native):
+        task = edit(
+            prompt="Make it {{ params.colour }}",
+            image_urls="{{ params.photos }}",
+            aspect_ratio="{{ params.ratio }}",
+            output_format="{{ params.format }}",
+            num_images="{{ params.n }}",
+            aluo_conn_id="{{ params.account }}",
+            wait_for_completion=False,
+        )
+    photos = [sandbox.photo, f"{sandbox.base_url}/photos/rocket.jpg"]
+    chosen = {"colour": "blue", "photos": photos, "ratio": None, "format": "webp", "n": 2}
+    found = tasks.start(task, **chosen, account="aluo_default")
+    assert found["request"] == {
+        "prompt": "Make it blue",
+        "image_urls": photos,
+        "image_files": [],
+        "aspect_ratio": None,
+        "output_format": "webp",
+        "num_images": 2,
+    }
+
+
+def test_templates_within_a_list_are_rendered(sandbox: Any, tasks: Any) -> None:
+    task = edit(image_urls=[sandbox.photo, "{{ params.second }}"], wait_for_completion=False)
+    found = tasks.start(task, second=sandbox.photo)
+    assert found["request"]["image_urls"] == [sandbox.photo] * 2
+
+
+@pytest.mark.parametrize("name", ["prompt.txt", "prompt.jinja"])
+def test_a_prompt_may_come_from_a_file(sandbox: Any, tasks: Any, tmp_path: Path, name: str) -> None:
+    tmp_path.joinpath(name).write_text("Make it {{ params.colour }}\n")
+    with DAG("a_dag", schedule=None, template_searchpath=str(tmp_path)):
+        task = edit(prompt=name, image_urls=sandbox.photo, wait_for_completion=False)
+    assert tasks.start(task, colour="blue")["request"]["prompt"] == "Make it blue"
+
+
+def test_photos_may_come_from_another_task(sandbox: Any, tasks: Any) -> None:
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=sandbox.photo)
+        second = edit(image_urls=first.output["result_urls"], wait_for_completion=False)
+    assert second.upstream_task_ids == {"first"}
+    tasks.run(first)
+    found = tasks.start(second)
+    assert found["request"]["image_urls"] == tasks.ti.xcoms["first", "result_urls"]
+
+
+# --- what is wrong with it is found early ----------------------------------------------------------------
+
+WRONG = [
+    ({"aspect_ratio": "7:3"}, "aspect_ratio: '7:3'; expected one of 1:1, "),
+    ({"output_format": "gif"}, "output_format: 'gif'"),
+    ({"num_images": 0}, "num_images: 0"),
+    ({"num_images": "some"}, "num_images: 'some'"),
+    ({"prompt": " "}, "prompt: "),
+    ({"image_urls": []}, "no image given"),
+    ({"image_urls": None}, "no image given"),
+    ({"image_urls": [URL] * 6}, "image_urls: 6 given; expected 1 to 5"),
+    ({"image_urls": ["a cup.png"]}, r"image_urls\[0\]: 'a cup.png'"),
+    ({"image_urls": None, "image_files": ["a.png"] * 6}, "image_files: 6 given"),
+    ({"image_files": [PHOTO]}, "both given"),
+    ({"image_files": PHOTO}, "both given"),
+    ({"image_urls": None, "image_files": [PHOTO], "num_images": 2}, "num_images: 2"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "said"), WRONG)
+def test_what_is_wrong_is_said_when_the_dag_is_parsed(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(AluoRequestInvalid, match=said):
+        edit(**{"image_urls": [URL]} | wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"timeout": "600"}, "timeout: '600'; expected seconds"),
+        ({"timeout": -1}, "timeout: -1"),
+        ({"timeout": float("inf")}, "timeout: inf"),
+        ({"timeout": float("nan")}, "timeout: nan"),
+        ({"poll_interval": None}, "poll_interval: None"),
+        ({"poll_interval": timedelta(days=-1)}, "poll_interval: "),
+    ],
+)
+def test_a_time_that_would_break_the_wait_is_refused_before_money_is_spent(
+    wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(AluoRequestInvalid, match=said):
+        edit(image_urls=URL, **wrong)
+
+
+def test_times_may_be_given_as_timedeltas() -> None:
+    task = edit(image_urls=URL, timeout=timedelta(minutes=2), poll_interval=timedelta(seconds=3))
+    assert (task.timeout, task.poll_interval) == (120.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"prompt": "{{ params.prompt }}"},
+        {"prompt": "{% if 1 %}Make it blue{% endif %}"},
+        {"prompt": "prompt.txt"},
+        {"prompt": "prompt.jinja"},
+        {"image_urls": "{{ params.photos }}"},
+        {"image_urls": ["{{ params.first }}", URL]},
+        {"image_files": "{{ params.files }}"},
+        {"aspect_ratio": "{{ params.ratio }}"},
+        {"output_format": "{{ params.format }}"},
+        {"num_images": "{{ params.n }}"},
+    ],
+)
+def test_what_a_template_will_make_is_not_judged_when_the_dag_is_parsed(later: dict[str, Any]) -> None:
+    assert edit(**{"image_urls": URL} | later)
+
+
+def test_what_another_task_will_send_is_not_judged_when_the_dag_is_parsed() -> None:
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=URL)
+        assert edit(image_urls=first.output["result_urls"], aspect_ratio="1:1")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [one for one in WRONG if one[1] != "no image given"],  # it may be mapped over
+)
+def test_what_all_mapped_edits_have_in_common_is_judged_when_the_dag_is_parsed(
+    wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(AluoRequestInvalid, match=said):
+        PhotoEditOperator.partial(**{"task_id": "edit", "image_urls": [URL]} | wrong)
+
+
+@pytest.mark.parametrize(
+    "mapped",
+    [
+        {"prompt": ["Make it blue", "Make it red"]},
+        {"image_urls": [[URL], [URL, URL]]},
+        {"image_files": [[str(PHOTO)], [str(PHOTO)]]},
+        {"aspect_ratio": ["1:1", "16:9"]},
+        {"output_format": ["png", "webp"]},
+        {"num_images": [1, 2]},
+        {"aluo_conn_id": ["aluo_default", "aluo_other"]},
+        {"deferrable": [True, False]},
+        {"timeout": [60, 600]},
+        {"poll_interval": [1, 2]},
+        {"wait_for_completion": [True, False]},
+    ],
+    ids=lambda mapped: next(iter(mapped)),
+)
+def test_every_parameter_can_be_mapped_over(mapped: Mapping[str, list[Any]]) -> None:
+    (name,) = mapped
+    common = {"task_id": "edit", "prompt": PROMPT, "image_urls": [URL]}
+    if name == "image_files":
+        del common["image_urls"]
+    common.pop(name, None)
+    with DAG("a_dag", schedule=None):
+        found = PhotoEditOperator.partial(**common).expand(**mapped)
+    for value in mapped[name]:
+        assert getattr(found.unmap({name: value}), name) == value
+
+
+@pytest.mark.parametrize("way", ["expand", "expand_kwargs"])
+def test_a_wrong_value_among_mapped_ones_is_refused_by_its_own_task_only(way: str) -> None:
+    """Airflow makes the mapped tasks when they run, so the DAG is parsed: nothing is sent all the same."""
+    with DAG("a_dag", schedule=None):
+        partial = PhotoEditOperator.partial(task_id="edit", prompt=PROMPT, image_urls=[URL])
+        if way == "expand":
+            found = partial.expand(aspect_ratio=["1:1", "7:3"])
+        else:
+            found = partial.expand_kwargs([{"aspect_ratio": "1:1"}, {"aspect_ratio": "7:3"}])
+    assert found.unmap({"aspect_ratio": "1:1"})
+    with pytest.raises(AluoRequestInvalid, match="aspect_ratio: '7:3'"):
+        found.unmap({"aspect_ratio": "7:3"})
+
+
+@pytest.mark.parametrize(
+    ("rendered", "said"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"urls": []}, "no image given"),
+        ({"urls": [URL] * 6}, "6 given"),
+        ({"files": ["/no/such/photo.png"]}, "both given"),
+        ({"urls": None, "files": ["/no/such/photo.png"]}, r"image_files\[0\]: '/no/such/photo.png'"),
+        ({"urls": None, "files": [__file__]}, "not a picture"),
+        ({"urls": None, "files": [str(PHOTO)], "n": 2}, "num_images: 2"),
+        ({"urls": ["ftp://photos.example/a.png"]}, r"image_urls\[0\]"),
+        ({"ratio": "7:3"}, "aspect_ratio: '7:3'"),
+        ({"format": "gif"}, "output_format: 'gif'"),
+        ({"n": 0}, "num_images: 0"),
+    ],
+)
+def test_what_a_template_made_wrong_fails_at_once_and_nothing_is_sent(
+    sandbox: Any, tasks: Any, rendered: dict[str, Any], said: str
+) -> None:
+    task = edit(
+        prompt="{{ params.prompt }}",
+        image_urls="{{ params.urls }}",
+        image_files="{{ params.files }}",
+        aspect_ratio="{{ params.ratio }}",
+        output_format="{{ params.format }}",
+        num_images="{{ params.n }}",
+    )
+    good = {"prompt": PROMPT, "urls": [URL], "files": None, "ratio": None, "format": None, "n": None}
+    with pytest.raises(AirflowFailException, match=said) as caught:
+        tasks.start(task, **good | rendered)
+    assert isinstance(caught.value.__cause__, AluoRequestInvalid)
+    assert sandbox.calls == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"password": ""}, "password: empty"),
+        ({"extra": {"headers": {}}}, "extra 'headers': not known"),
+        ({"extra": "{broken"}, "no JSON object"),
+        ({"host": "ftp://aluo.example"}, "host"),
+    ],
+)
+def test_a_connection_that_cannot_be_used_fails_at_once_and_nothing_is_sent(
+    sandbox: Any, connections: Any, tasks: Any, fields: dict[str, Any], said: str
+) -> None:
+    connections.set_raw(**{"host": sandbox.api_url, "password": connections.key} | fields)
+    with pytest.raises(AirflowFailException, match=said):
+        tasks.start(edit(image_urls=URL))
+    assert sandbox.calls == []
+
+
+def test_a_connection_that_is_not_there_sends_nothing(sandbox: Any, tasks: Any) -> None:
+    with pytest.raises(AirflowNotFoundException, match="aluo_elsewhere"):
+        tasks.start(edit(image_urls=URL, aluo_conn_id="aluo_elsewhere"))
+    assert sandbox.calls == []
+
+
+def test_a_host_that_does_not_answer_leaves_it_to_the_tasks_retries(
+    connections: Any, tasks: Any, clock: Any, nobody: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.set(nobody)
+    monkeypatch.setattr("time.sleep", clock.shift)
+    with pytest.raises(AluoConnectionError, match="nothing was sent") as caught:
+        tasks.start(edit(image_urls=URL))
+    assert not caught.value.sent
+
+
+# --- what Aluo refuses -----------------------------------------------------------------------------------
+
+
+def test_a_refused_key_fails_at_once(sandbox: Any, connections: Any, tasks: Any) -> None:
+    sandbox.control("DELETE", f"accounts/{connections.key}")
+    with pytest.raises(AirflowFailException, match="check the API key") as caught:
+        tasks.start(edit(image_urls=sandbox.photo))
+    assert isinstance(caught.value.__cause__, AluoUnauthorized)
+
+
+def test_missing_credits_leave_it_to_the_tasks_retries(sandbox: Any, connections: Any, tasks: Any) -> None:
+    sandbox.control("PUT", f"accounts/{connections.key}", {"balance": 0})
+    with pytest.raises(AluoOutOfCredits):
+        tasks.start(edit(image_urls=sandbox.photo))
+    assert sandbox.accepted == 0
+
+
+def test_a_limit_beyond_patience_leaves_it_to_the_tasks_retries(sandbox: Any, tasks: Any) -> None:
+    sandbox.fault("http_status", status=429, retry_after="3600")
+    with pytest.raises(AluoRateLimited) as caught:
+        tasks.start(edit(image_urls=sandbox.photo))
+    assert caught.value.retry_after == 300
+    assert sandbox.calls == ["POST generate"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "drop_after"},
+        {"kind": "drop_before"},
+        {"kind": "html", "when": "after"},
+        {"kind": "half_json", "when": "after"},
+        {"kind": "empty", "when": "after"},
+        {"kind": "html", "status": 504, "when": "after"},
+        {"kind": "redirect", "when": "after"},
+        {"kind": "wrong_shape", "when": "after"},
+        {"kind": "success_without_task_id"},
+    ],
+    ids=lambda fault: f"{fault['kind']}-{fault.get('status', '')}",
+)
+def test_an_unknown_outcome_fails_at_once_and_is_sent_once(
+    sandbox: Any, tasks: Any, fault: dict[str, Any]
+) -> None:
+    sandbox.fault(**fault)
+    with pytest.raises(AirflowFailException, match="may have been charged") as caught:
+        tasks.start(edit(image_urls=sandbox.photo))
+    assert isinstance(caught.value.__cause__, AluoUnknownOutcome)
+    assert sandbox.calls == ["POST generate"]
+
+
+def test_an_execution_timeout_during_the_submit_is_an_unknown_outcome(
+    sandbox: Any, tasks: Any, played: Any, connections: Any
+) -> None:
+    def strike() -> None:
+        raise AirflowTaskTimeout("Timeout, PID: 1")
+
+    connections.set(played.url)
+    played.reply(200, ACCEPTED)
+    task = edit(image_urls=sandbox.photo)
+    with pytest.MonkeyPatch.context() as patch:
+        # The signal of Airflow's execution_timeout finds the worker where it waits for the reply.
+        patch.setattr("http.client.HTTPConnection.getresponse", lambda *_: strike())
+        with pytest.raises(
+            AirflowFailException, match="AirflowTaskTimeout struck during the submit"
+        ) as caught:
+            tasks.start(task)
+    assert isinstance(caught.value.__cause__, AluoUnknownOutcome)
+
+
+# --- after the acceptance --------------------------------------------------------------------------------
+
+
+@WAYS
+def test_only_an_edit_that_failed_may_be_tried_again(sandbox: Any, tasks: Any, *, deferrable: bool) -> None:
+    sandbox.fault("edit_fails", message="no subject found")
+    task = edit(image_urls=sandbox.photo, deferrable=deferrable)
+    with pytest.raises(AluoEditFailed, match="no subject found"):
+        tasks.run(task)
+    assert sandbox.ledger["totals"]["charged"] == 0
+    assert tasks.run(task)["status"] == "SUCCESS"
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [((401, -2), "AluoUnauthorized"), ((404, -1), "AluoRequestRejected")],
+)
+def test_a_refused_look_fails_at_once_and_names_the_edit(
+    played: Any, tasks: Any, *, deferrable: bool, refusal: tuple[int, int], error: str
+) -> None:
+    played.reply(200, ACCEPTED)
+    played.refuse(*refusal)
+    with pytest.raises(AirflowFailException, match=f"{error}: .*accepted this edit as edit_1"):
+        tasks.run(edit(image_urls=URL, deferrable=deferrable))
+
+
+@WAYS
+def test_a_timeout_fails_at_once_and_says_how_to_go_on(played: Any, tasks: Any, *, deferrable: bool) -> None:
+    played.reply(200, ACCEPTED)
+    played.status("WORKING")
+    with pytest.raises(AirflowFailException) as caught:
+        tasks.run(edit(image_urls=URL, deferrable=deferrable, timeout=0.3))
+    assert "PhotoEditStatusSensor(aluo_task_id='edit_1')" in str(caught.value)
+    assert isinstance(caught.value.__cause__, AluoEditTimedOut)
+    assert caught.value.__cause__.last_status == "WORKING"
+
+
+@WAYS
+@pytest.mark.parametrize("status", [500, 200], ids=["server-error", "garbage"])
+def test_an_aluo_that_is_gone_fails_at_once_and_names_the_edit(
+    played: Any, tasks: Any, clock: Any, *, deferrable: bool, status: int
+) -> None:
+    played.reply(200, ACCEPTED)
+    played.reply(status, b"", meanwhile=lambda: clock.shift(25))
+    with pytest.raises(AirflowFailException, match="accepted this edit as edit_1"):
+        tasks.run(edit(image_urls=URL, deferrable=deferrable))
+    assert len(played.requests) == 7
+
+
+@WAYS
+def test_looks_without_an_answer_are_survived(played: Any, tasks: Any, *, deferrable: bool) -> None:
+    played.reply(200, ACCEPTED)
+    played.reply(502, b"<html>")
+    played.refuse(429, -1, headers={"Retry-After": "0"})
+    played.reply(200, b"{")
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    assert tasks.run(edit(image_urls=URL, deferrable=deferrable))["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("key", ["submitted", "aluo_task_id", "result_urls"])
+def test_an_xcom_that_cannot_be_stored_fails_at_once_and_names_the_edit(
+    sandbox: Any, tasks: Any, key: str
+) -> None:
+    push = tasks.ti.xcom_push
+
+    def broken(key: str, value: Any, *, bad: str = key) -> None:
+        if key == bad:
+            raise OSError("the API server is gone")
+        push(key, value)
+
+    tasks.ti.xcom_push = broken
+    with pytest.raises(AirflowFailException, match=r"OSError: the API server is gone.*edit_[0-9]"):
+        tasks.start(edit(image_urls=sandbox.photo))
+    assert sandbox.accepted == 1
+
+
+def test_an_execution_timeout_during_the_wait_fails_at_once_and_names_the_edit(
+    played: Any, tasks: Any
+) -> None:
+    def strike(_: float) -> None:
+        raise AirflowTaskTimeout("Timeout, PID: 1")
+
+    played.reply(200, ACCEPTED)
+    task = edit(image_urls=URL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", strike)
+        with pytest.raises(AirflowFailException, match=r"AirflowTaskTimeout: Timeout.*edit_1"):
+            tasks.start(task)
+
+
+# --- back from the triggerer -----------------------------------------------------------------------------
+
+SUCCEEDED = {
+    "snapshot": {
+        "status": "SUCCESS",
+        "result_urls": ["https://cdn.example/a.png"],
+        "reason": None,
+        "credits": {"deducted": 35, "remaining": 100},
+    }
+}
+
+
+@pytest.fixture
+def deferred(sandbox: Any, tasks: Any) -> PhotoEditOperator:
+    """A task whose edit was accepted."""
+    task = edit(image_urls=sandbox.photo, wait_for_completion=False)
+    tasks.start(task)
+    return task
+
+
+def test_a_good_event_completes_the_record(deferred: PhotoEditOperator, tasks: Any) -> None:
+    found = tasks.resume(deferred, "execute_complete", {"event": SUCCEEDED})
+    assert found["aluo_task_id"] == tasks.ti.xcoms["edit", "aluo_task_id"]
+    assert found["result_urls"] == ["https://cdn.example/a.png"]
+    assert found["credits"] == {"estimated": 40, "deducted": 35, "remaining": 100}
+    assert found["request"]["prompt"] == PROMPT
+
+
+def test_an_event_of_a_failed_edit_may_be_tried_again(deferred: PhotoEditOperator, tasks: Any) -> None:
+    event = {"error": dump(AluoEditFailed("edit edit_1 ended FAILED", aluo_task_id="edit_1"))}
+    with pytest.raises(AluoEditFailed):
+        tasks.resume(deferred, "execute_complete", {"event": event})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"error": dump(AluoEditTimedOut("late", aluo_task_id="edit_1", last_status="WORKING"))},
+        {"error": dump(AluoConnectionError("no reply", sent=True))},
+        {"error": {"type": "AluoNewerError", "message": "?", "facts": {}}},
+        {"error": {"type": "AluoEditFailed", "message": "?", "facts": {}}},
+        {"snapshot": {"status": "SUCCESS"}},
+        {"snapshot": SUCCEEDED["snapshot"] | {"status": "WORKING"}},
+        {"snapshot": SUCCEEDED["snapshot"] | {"result_urls": []}},
+        {"snapshot": SUCCEEDED["snapshot"] | {"result_urls": ["javascript:alert(1)"]}},
+        SUCCEEDED | {"error": {}},
+        {"status": "success"},
+        "success",
+        "failed",
+        None,
+        [],
+        17,
+    ],
+    ids=lambda event: str(event)[:40],
+)
+def test_any_other_event_fails_at_once_and_names_the_edit(
+    deferred: PhotoEditOperator, tasks: Any, event: Any
+) -> None:
+    aluo_task_id = tasks.ti.xcoms["edit", "aluo_task_id"]
+    with pytest.raises(AirflowFailException, match=f"accepted this edit as {aluo_task_id}"):
+        tasks.resume(deferred, "execute_complete", {"event": event})
+
+
+@pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
+def test_a_triggerer_that_gave_up_fails_at_once_and_names_the_edit(
+    deferred: PhotoEditOperator, tasks: Any, reason: str
+) -> None:
+    aluo_task_id = tasks.ti.xcoms["edit", "aluo_task_id"]
+    with pytest.raises(AirflowFailException, match=f"the triggerer gave up.*{aluo_task_id}"):
+        tasks.resume(deferred, "__fail__", {"error": reason})
+
+
+@pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
+def test_an_edit_that_has_succeeded_is_not_lost_with_its_trigger(
+    played: Any, tasks: Any, connections: Any, reason: str
+) -> None:
+    connections.set(played.url)
+    played.reply(200, ACCEPTED)
+    task = edit(image_urls=URL, deferrable=True)
+    with pytest.raises(TaskDeferred):
+        tasks.start(task)
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    finished = tasks.resume(task, "__fail__", {"error": reason})
+    assert finished["result_urls"] == ["https://cdn.example/a.png"]
+
+
+def test_a_template_that_cannot_be_rendered_again_fails_at_once_and_names_the_edit(tasks: Any) -> None:
+    task = edit(prompt="{{ prompt_of_the_day() }}", image_urls=URL)
+    context = tasks.context(task)
+    with pytest.raises(UndefinedError):  # nothing was submitted yet: the next try may
+        task.render_template_fields(context)
+    tasks.ti.xcoms["edit", "aluo_task_id"] = "edit_1"
+    with pytest.raises(
+        AirflowFailException, match=r"cannot be rendered again .*accepted this edit as edit_1"
+    ):
+        task.render_template_fields(context)
+
+
+@pytest.mark.parametrize("method", ["execute_complete", "__fail__"])
+def test_an_edit_whose_record_is_gone_fails_at_once(
+    deferred: PhotoEditOperator, tasks: Any, method: str
+) -> None:
+    tasks.ti.xcoms.clear()
+    arguments = {"event": SUCCEEDED} if method == "execute_complete" else {"error": "Trigger failure"}
+    with pytest.raises(AirflowFailException, match="XCom 'submitted' of this task is gone"):
+        tasks.resume(deferred, method, arguments)
+
+
+# --- the rest --------------------------------------------------------------------------------------------
+
+
+def test_a_killed_task_says_what_becomes_of_its_edit(played: Any, tasks: Any, logs: list[str]) -> None:
+    running: list[PhotoEditOperator] = []
+
+    class Killed(PhotoEditOperator):
+        def execute(self, context: Any) -> Any:
+            running.append(self)
+            return super().execute(context)
+
+    def kill() -> None:
+        running[0].on_kill()
+
+    played.reply(200, ACCEPTED, meanwhile=kill)
+    played.status("SUCCESS", "https://cdn.example/a.png", meanwhile=kill)
+    tasks.start(Killed(task_id="edit", prompt=PROMPT, image_urls=URL, poll_interval=0.1))
+    while_submitting, while_waiting = [line for line in logs if "killed" in line]
+    assert while_submitting.startswith("warning: the task was killed while it submitted. nobody knows")
+    assert while_waiting.startswith("warning: the task was killed. Aluo accepted this edit as edit_1")
+
+
+@pytest.mark.parametrize(
+    ("images", "name"),
+    [
+        ({"image_urls": [URL]}, "a%20cup.png"),
+        ({"image_urls": URL}, "a%20cup.png"),
+        ({"image_urls": (URL, "https://x.example/b.png")}, "a%20cup.png"),
+        ({"image_urls": "['https://x.example/b.png', 'https://x.example/c.png']"}, "b.png"),
+        ({"image_urls": '["https://x.example/b.png"]'}, "b.png"),
+        ({"image_urls": "https://x.example/folder/"}, "folder"),
+        ({"image_files": PHOTO}, "coffee.jpg"),
+        ({"image_files": [PHOTO]}, "coffee.jpg"),
+        ({"image_files": "coffee.jpg"}, "coffee.jpg"),
+        ({"image_urls": "None", "image_files": [PHOTO]}, "coffee.jpg"),
+        ({"image_urls": "None"}, ""),
+    ],
+)
+def test_a_mapped_edit_is_named_by_its_first_photo(images: dict[str, Any], name: str) -> None:
+    task = edit(image_urls=URL)
+    for parameter in ("image_urls", "image_files"):
+        setattr(task, parameter, images.get(parameter))
+    assert task.photo_name == name
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_edits_are_named_by_their_photo_unless_the_dag_names_them(*, mapped: bool) -> None:
+    def template(**own: Any) -> str | None:
+        with DAG("a_dag", schedule=None):
+            if not mapped:
+                return edit(image_urls=URL, **own).map_index_template
+            partial = PhotoEditOperator.partial(task_id="edit", image_urls=URL, **own)
+            return partial.expand(prompt=[PROMPT]).map_index_template
+
+    assert template() == "{{ task.photo_name }}"
+    assert template(map_index_template="{{ task.prompt }}") == "{{ task.prompt }}"
+    assert template(map_index_template=None) == "{{ task.photo_name }}"
+    assert template(default_args={"map_index_template": "{{ task.prompt }}"}) == "{{ task.prompt }}"
+
+
+def test_a_decorated_task_and_the_operator_live_in_one_dag(sandbox: Any) -> None:
+    with DAG("a_dag", schedule=None) as dag:
+
+        @task
+        def photos() -> list[str]:
+            return [sandbox.photo]
+
+        edit(image_urls=photos())
+    assert isinstance(dag.get_task("edit"), BaseOperator)
+    assert dag.get_task("edit").upstream_task_ids == {"photos"}
