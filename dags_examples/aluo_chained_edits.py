@@ -1,0 +1,42 @@
+"""Make one edit's picture the next one's input: describing one change at a time works better.
+
+The second task reads the first one's result addresses from XCom, so nothing is landed in between.
+"""
+
+from pathlib import Path
+from tempfile import gettempdir
+
+from airflow.sdk import DAG, Param
+
+import airflow_aluo
+from airflow_aluo.operators.photo_download import PhotoDownloadOperator
+from airflow_aluo.operators.photo_edit import PhotoEditOperator
+
+PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "rocket.jpg"
+
+with DAG(
+    dag_id="aluo_chained_edits",
+    doc_md=__doc__,
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    tags=["aluo", "example"],
+    params={
+        "photo": Param(str(PHOTO), type="string", description="A file that the worker can read."),
+        "destination": Param(f"{gettempdir()}/aluo-pictures", type="string"),
+    },
+):
+    recolour = PhotoEditOperator(
+        task_id="recolour",
+        prompt="Change the product color to blue",
+        image_files="{{ params.photo }}",
+        deferrable=True,
+    )
+    place = PhotoEditOperator(
+        task_id="place",
+        prompt="Change the background to a beach scene",
+        image_urls=recolour.output["result_urls"],
+        aspect_ratio="16:9",
+        deferrable=True,
+    )
+    PhotoDownloadOperator(task_id="download", edits=place.output, destination="{{ params.destination }}")

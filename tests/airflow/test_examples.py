@@ -1,0 +1,91 @@
+"""Every example, run by the scheduler of a real Airflow against the sandbox."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from airflow_aluo.demo.aluo import KEY
+from airflow_aluo.demo.local_airflow import LocalAirflow
+from airflow_aluo.protocol import record
+
+FORM = {"photos": ["https://example.com/product.jpg"], "prompt": "Add a coffee cup on the desk"}
+
+#: What a person fills in, and the number of edits that each example submits.
+EXAMPLES: Mapping[str, tuple[dict[str, Any], int]] = {
+    "aluo_photo_edit": ({}, 1),
+    "aluo_mapped_edits": ({}, 5),
+    "aluo_chained_edits": ({}, 2),
+    "aluo_edit_form": ({**FORM, "aspect_ratio": "1:1", "num_images": 2}, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(airflow: LocalAirflow, sandbox: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One run of each example, all at once, to their end; run ids by DAG."""
+    sandbox.control("DELETE", "ledger")
+    started = {}
+    for dag_id, (conf, _) in EXAMPLES.items():
+        airflow.wait_for_dag(dag_id)
+        destination = tmp_path_factory.mktemp(dag_id)
+        started[dag_id] = airflow.trigger(dag_id, {**conf, "destination": str(destination)})
+    for dag_id, run_id in started.items():
+        airflow.wait_for_run(dag_id, run_id, timeout=240)
+    return started
+
+
+@pytest.mark.parametrize("dag_id", EXAMPLES)
+def test_an_example_ends_with_pictures_on_disk(airflow: LocalAirflow, runs: Any, dag_id: str) -> None:
+    assert airflow.run_state(dag_id, runs[dag_id]) == "success"
+    landed = airflow.xcom(dag_id, runs[dag_id], "download")
+    for edit in landed if isinstance(landed, list) else [landed]:
+        assert record.parse(edit)["status"] == "SUCCESS"
+        assert len(edit["files"]) == len(edit["result_urls"]) >= 1
+        for file in edit["files"]:
+            with Image.open(file["path"]) as picture:
+                picture.load()
+                assert picture.size == (file["width"], file["height"])
+                assert Path(file["path"]).stat().st_size == file["bytes"]
+
+
+def test_the_examples_submit_each_edit_once(runs: Any, sandbox: Any) -> None:
+    assert len(runs) == len(EXAMPLES)
+    totals = sandbox.ledger()["totals"]
+    wanted = sum(edits for _, edits in EXAMPLES.values())
+    assert (totals["accepted"], totals["succeeded"], totals["failed"]) == (wanted, wanted, 0)
+
+
+def test_a_form_is_honoured(airflow: LocalAirflow, runs: Any) -> None:
+    landed = airflow.xcom("aluo_edit_form", runs["aluo_edit_form"], "download")
+    assert [file["width"] for file in landed["files"]] == [file["height"] for file in landed["files"]]
+    assert len(landed["files"]) == 2
+    assert landed["request"]["image_urls"] == FORM["photos"]
+
+
+def test_mapped_edits_are_named_as_the_example_says(airflow: LocalAirflow, runs: Any) -> None:
+    instances = airflow.task_instances("aluo_mapped_edits", runs["aluo_mapped_edits"])
+    names = {one["rendered_map_index"] for one in instances if one["task_id"] == "edit"}
+    assert "Change product to blue" in names
+    assert len(names) == 5
+
+
+def test_the_edit_is_known_while_the_task_is_deferred(airflow: LocalAirflow, runs: Any) -> None:
+    run_id = runs["aluo_chained_edits"]
+    assert any(
+        "Pausing task as DEFERRED" in str(line["event"])
+        for line in airflow.task_log("aluo_chained_edits", run_id, "recolour")
+    )
+    aluo_task_id = airflow.xcom("aluo_chained_edits", run_id, "recolour", key="aluo_task_id")
+    assert airflow.xcom("aluo_chained_edits", run_id, "recolour")["aluo_task_id"] == aluo_task_id
+
+
+def test_no_log_holds_the_key_or_what_a_trigger_sent(airflow: LocalAirflow, runs: Any) -> None:
+    assert runs
+    texts = [path.read_text(errors="replace") for path in airflow.home.rglob("*.log")]
+    assert len(texts) > 10
+    assert not [text for text in texts if KEY in text]
+    fired = [line for text in texts for line in text.splitlines() if "Trigger fired event" in line]
+    assert len(fired) >= 9
+    assert all("PhotoEditEvent<snapshot>" in line and "result_urls" not in line for line in fired)

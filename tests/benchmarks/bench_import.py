@@ -1,0 +1,65 @@
+"""What importing the operators adds to parsing a DAG, in milliseconds of CPU.
+
+Each import runs in an interpreter of its own that has imported Airflow's BaseOperator already; ours and
+the others take turns, so that a machine whose speed drifts treats all alike. The bar is 15 ms.
+"""
+
+import statistics
+import subprocess
+import sys
+from importlib.util import find_spec
+
+ROUNDS = 15
+
+OURS = "airflow_aluo: operators and sensor"
+
+WHAT = {
+    OURS: "airflow_aluo.operators.photo_edit, airflow_aluo.operators.photo_download, "
+    "airflow_aluo.sensors.photo_edit",
+    "airflow.sdk.bases.sensor alone": "airflow.sdk.bases.sensor",
+    "airflow.triggers.base alone": "airflow.triggers.base",
+    "requests alone": "requests",
+    "aiohttp alone": "aiohttp",
+    "PIL.Image alone": "PIL.Image",
+    "peer: standard provider's bash operator": "airflow.providers.standard.operators.bash",
+    "peer: dbt Cloud provider's operators": "airflow.providers.dbt.cloud.operators.dbt",
+}
+
+PROGRAM = """
+import time
+from airflow.sdk import BaseOperator
+start = time.process_time()
+import {modules}
+print((time.process_time() - start) * 1000)
+"""
+
+
+def installed(modules: str) -> bool:
+    try:
+        return find_spec(modules.partition(",")[0]) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def milliseconds(modules: str) -> float:
+    program = [sys.executable, "-c", PROGRAM.format(modules=modules)]
+    output = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    return float(output.split()[-1])
+
+
+def main() -> None:
+    measured: dict[str, list[float]] = {name: [] for name, modules in WHAT.items() if installed(modules)}
+    for _ in range(ROUNDS + 1):
+        for name, rounds in measured.items():
+            rounds.append(milliseconds(WHAT[name]))
+    ours = statistics.median(measured[OURS][1:])
+    print(f"{'median of ' + str(ROUNDS) + ', CPU':<44} {'ms':>7} {'min':>7} {'max':>7} {'to ours':>8}")
+    for name, (_warm_up, *counted) in measured.items():
+        median = statistics.median(counted)
+        print(f"{name:<44} {median:7.1f} {min(counted):7.1f} {max(counted):7.1f} {median / ours:8.2f}")
+    for name in WHAT.keys() - measured.keys():
+        print(f"{name:<44} not installed")
+
+
+if __name__ == "__main__":
+    main()

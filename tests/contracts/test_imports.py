@@ -1,0 +1,144 @@
+"""Imports point one way, and parsing a DAG loads nothing heavy."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import airflow_aluo
+
+PACKAGE = Path(airflow_aluo.__file__).parent
+EXAMPLES = PACKAGE.parent / "dags_examples"
+
+#: From the ground up. A module imports modules of lower layers only, none of its own layer's.
+#: A name stands for a module, or for all modules of a folder.
+LAYERS = (
+    ("airflow_aluo", "airflow_names"),
+    ("protocol.errors", "protocol.rendered", "protocol.schedule", "protocol.schemas", "protocol.vocabulary"),
+    ("protocol.account", "protocol.envelope", "protocol.photo_edit"),
+    ("protocol.replies",),
+    ("protocol.calls", "protocol.record"),
+    ("protocol.flows",),
+    ("arguments", "get_provider_info", "pictures", "task_errors", "transport.wire", "upstream"),
+    ("storage", "transport.with_aiohttp", "transport.with_requests"),
+    ("hooks", "landing"),
+    ("triggers",),
+    ("operators", "sensors"),
+    ("examples",),
+)
+
+#: Islands: they import themselves, and of the rest only what stands here.
+ISLANDS = {"sandbox": ("protocol",), "demo": ("airflow_aluo",)}
+
+
+def short(path: Path) -> str:
+    """Return a module's name below the package: ``protocol.errors``; the package itself by its name."""
+    if path.is_relative_to(EXAMPLES):
+        return f"examples.{path.stem}"
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "airflow_aluo"
+
+
+MODULES = {short(path): path for path in [*PACKAGE.rglob("*.py"), *EXAMPLES.glob("*.py")]}
+#: Folders are made of modules; their own files hold a sentence.
+FOLDERS = {name for name, path in MODULES.items() if path.name == "__init__.py" and name != "airflow_aluo"}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules of ours that a module imports anywhere in it, also for types only."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports by dots"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    ours = {name.removeprefix("airflow_aluo.") for name in names if name.split(".")[0] == "airflow_aluo"}
+    return (ours & MODULES.keys()) - FOLDERS
+
+
+def layer(name: str) -> int:
+    """Return the layer of a module; an island's modules have none."""
+    found = [number for number, names in enumerate(LAYERS) if any(within(name, one) for one in names)]
+    assert len(found) == 1, f"{name} belongs into one of the LAYERS"
+    return found[0]
+
+
+def within(name: str, folder: str) -> bool:
+    return name == folder or name.startswith(f"{folder}.")
+
+
+def island(name: str) -> str | None:
+    return next((one for one in ISLANDS if within(name, one)), None)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - FOLDERS))
+def test_imports_point_one_way(name: str) -> None:
+    found = imported(MODULES[name])
+    if home := island(name):
+        allowed = (home, *ISLANDS[home])
+        strangers = {one for one in found if not any(within(one, folder) for folder in allowed)}
+    else:
+        strangers = {one for one in found if island(one) or layer(one) >= layer(name)}
+    assert not strangers
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_a_folder_is_no_module(name: str) -> None:
+    body = ast.parse(MODULES[name].read_text("utf-8")).body
+    assert all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
+
+
+#: What a worker or the triggerer loads once it works; parsing a DAG a hundred times an hour does not.
+HEAVY = {"PIL", "aiohttp", "fastapi", "jsonschema", "requests", "urllib3", "uvicorn"}
+
+LOOK = """
+import json, sys
+from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
+
+seen = [sorted(sys.modules)]
+from airflow_aluo.operators.photo_download import PhotoDownloadOperator
+from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
+
+seen.append(sorted(sys.modules))
+with DAG("a_dag", schedule=None):
+    edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls=["https://x.example/a.png"])
+    wait = PhotoEditStatusSensor(task_id="wait", aluo_task_id=edit.output)
+    PhotoDownloadOperator(task_id="land", edits=wait.output, destination="/tmp")
+seen.append(sorted(sys.modules))
+print(json.dumps(seen))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> tuple[set[str], set[str]]:
+    """Beside Airflow's own modules, those that importing the operators loads, and then writing a DAG."""
+    done = subprocess.run([sys.executable, "-c", LOOK], capture_output=True, text=True, check=True)
+    before, imported, written = (set(names) for names in json.loads(done.stdout.splitlines()[-1]))
+    return imported - before, written - before
+
+
+def of_libraries(modules: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in modules}
+
+
+#: What only a running task needs of ours.
+LATER = {"airflow_aluo.hooks.aluo", "airflow_aluo.storage", "airflow_aluo.triggers.photo_edit"}
+
+
+def test_importing_the_operators_loads_nothing_heavy(loaded: tuple[set[str], set[str]]) -> None:
+    modules, _ = loaded
+    assert "airflow_aluo.operators.photo_edit" in modules
+    assert not of_libraries(modules) & HEAVY
+    assert not modules & LATER
+
+
+def test_writing_a_dag_loads_no_network_library_and_no_pillow(loaded: tuple[set[str], set[str]]) -> None:
+    _, modules = loaded
+    # The schemas that check the parameters need jsonschema, which Airflow loads for a DAG's params, too.
+    assert not of_libraries(modules) & (HEAVY - {"jsonschema"})
+    assert not modules & LATER
