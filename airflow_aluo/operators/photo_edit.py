@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -13,7 +12,6 @@ from airflow.sdk import BaseOperator
 
 from airflow_aluo.airflow_names import (
     AirflowFailException,
-    AirflowTaskTimeout,
     TaskDeferralError,
     TaskDeferralTimeout,
     conf,
@@ -21,17 +19,13 @@ from airflow_aluo.airflow_names import (
 from airflow_aluo.arguments import known_at_run_time, seconds
 from airflow_aluo.protocol import photo_edit, record
 from airflow_aluo.protocol.errors import (
-    AluoEditFailed,
-    AluoError,
     AluoRequestInvalid,
 )
 from airflow_aluo.protocol.rendered import collection, optional, without_query
 from airflow_aluo.protocol.schedule import BACKSTOP, DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT
-from airflow_aluo.task_errors import final_errors_fail
+from airflow_aluo.task_errors import final_errors_fail, how_to_go_on, paid_for, submit_is_final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
@@ -141,6 +135,20 @@ class PhotoEditOperator(BaseOperator):
             images = next(iter(images), "")
         return without_query(str(images)).removesuffix("?…").rstrip("/").rpartition("/")[2]
 
+    def resolve_template_files(self) -> None:
+        """Read a file for the prompt only: an image whose name ends in ``.txt`` is no template."""
+        fields, self.template_fields = self.template_fields, ("prompt",)
+        try:
+            super().resolve_template_files()
+        finally:
+            self.template_fields = fields
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render; only the prompt may name a file."""
+        if isinstance(content, str) and content is not self.prompt and content.endswith((".txt", ".jinja")):
+            content += "{# an address #}"  # Airflow takes what ends in template_ext for a file's name
+        return super().render_template(content, *args, **kwargs)
+
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
         """Render; on resuming after the submit, a failure to do so must not lead to another try."""
         try:
@@ -151,7 +159,7 @@ class PhotoEditOperator(BaseOperator):
             if found is None:
                 raise
             raise AirflowFailException(
-                f"templates cannot be rendered again ({error}). {_how_to_go_on(found)}"
+                f"templates cannot be rendered again ({error}). {how_to_go_on(found)}"
             ) from error
 
     def execute(self, context: Context) -> EditRecord:
@@ -165,9 +173,9 @@ class PhotoEditOperator(BaseOperator):
             uploads = load_photos(edit.image_files)
             self.log.info("asking %s", hook.account.base_url)
             self._submitting = True
-            with _sending():
+            with submit_is_final():
                 accepted = hook.submit(edit, uploads)
-        with _paid_for(accepted):
+        with paid_for(accepted):
             self._accepted = record.task_id(accepted)
             self.log.info("Aluo accepted the edit as %s", accepted["aluo_task_id"])
             context["ti"].xcom_push(key=_SUBMITTED, value=accepted)
@@ -196,7 +204,7 @@ class PhotoEditOperator(BaseOperator):
         from airflow_aluo.triggers.photo_edit import read_event
 
         accepted = self._remembered(context)
-        with _paid_for(accepted):
+        with paid_for(accepted):
             return self._finished(context, record.completed(accepted, read_event(event), at=time.time()))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
@@ -207,10 +215,10 @@ class PhotoEditOperator(BaseOperator):
             from airflow_aluo.hooks.aluo import AluoHook
 
             accepted = self._remembered(context)
-            with _paid_for(accepted):
+            with paid_for(accepted):
                 if finished := AluoHook(self.aluo_conn_id).peek(accepted):  # one last look
                     return self._finished(context, finished)
-            how = _how_to_go_on(accepted["aluo_task_id"])
+            how = how_to_go_on(accepted["aluo_task_id"])
             raise AirflowFailException(f"the triggerer gave up ({error}). {how}") from error
 
     def _remembered(self, context: Context) -> EditRecord:
@@ -231,7 +239,7 @@ class PhotoEditOperator(BaseOperator):
     def on_kill(self) -> None:
         """Say what becomes of an edit that is being waited for: there is no way to cancel it."""
         if self._accepted:
-            self.log.warning("the task was killed. %s", _how_to_go_on(self._accepted))
+            self.log.warning("the task was killed. %s", how_to_go_on(self._accepted))
         elif self._submitting:
             from airflow_aluo.protocol.flows import unknown_outcome
 
@@ -244,47 +252,6 @@ class PhotoEditOperator(BaseOperator):
         self.log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
         context["ti"].xcom_push(key="result_urls", value=finished["result_urls"])
         return finished
-
-
-@contextmanager
-def _sending() -> Iterator[None]:
-    """Let no surprise during the submit, such as ``execution_timeout``, lead to another try.
-
-    :raises AluoUnknownOutcome: chained from what went wrong.
-    """
-    try:
-        yield
-    except AluoError:
-        raise
-    except (Exception, AirflowTaskTimeout) as error:
-        from airflow_aluo.protocol.flows import unknown_outcome
-
-        raise unknown_outcome(f"{type(error).__name__} struck during the submit") from error
-
-
-@contextmanager
-def _paid_for(accepted: EditRecord) -> Iterator[None]:
-    """Let no failure after the acceptance lead to another try, which would submit and pay again.
-
-    Only an edit that ended FAILED may be tried again: Aluo took nothing for it.
-
-    :raises AirflowFailException: chained from what went wrong; names the edit.
-    """
-    try:
-        yield
-    except AluoEditFailed:
-        raise
-    except (Exception, AirflowTaskTimeout) as error:
-        how = _how_to_go_on(accepted["aluo_task_id"])
-        raise AirflowFailException(f"{type(error).__name__}: {error}. {how}") from error
-
-
-def _how_to_go_on(aluo_task_id: str | None) -> str:
-    return (
-        f"Aluo accepted this edit as {aluo_task_id}; it goes on there and may cost credits. "
-        f"PhotoEditStatusSensor(aluo_task_id={aluo_task_id!r}) waits for it; "
-        "clearing this task submits, and pays, anew"
-    )
 
 
 def _pending(value: Any) -> bool:

@@ -30,6 +30,7 @@ from airflow_aluo.protocol.errors import (
     dump,
 )
 from airflow_aluo.protocol.schemas import validator
+from airflow_aluo.storage import load_photos
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 PROMPT = "Change the product color to blue"
@@ -604,27 +605,38 @@ def test_any_other_event_fails_at_once_and_names_the_edit(
         tasks.resume(deferred, "execute_complete", {"event": event})
 
 
-@pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
-def test_a_triggerer_that_gave_up_fails_at_once_and_names_the_edit(
-    deferred: PhotoEditOperator, tasks: Any, reason: str
-) -> None:
-    aluo_task_id = tasks.ti.xcoms["edit", "aluo_task_id"]
-    with pytest.raises(AirflowFailException, match=f"the triggerer gave up.*{aluo_task_id}"):
-        tasks.resume(deferred, "__fail__", {"error": reason})
-
-
-@pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
-def test_an_edit_that_has_succeeded_is_not_lost_with_its_trigger(
-    played: Any, tasks: Any, connections: Any, reason: str
-) -> None:
+@pytest.fixture
+def waiting(played: Any, tasks: Any, connections: Any) -> PhotoEditOperator:
+    """A task that was deferred."""
     connections.set(played.url)
     played.reply(200, ACCEPTED)
     task = edit(image_urls=URL, deferrable=True)
     with pytest.raises(TaskDeferred):
         tasks.start(task)
+    return task
+
+
+@pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
+def test_a_triggerer_that_gave_up_fails_at_once_and_names_the_edit(
+    waiting: PhotoEditOperator, played: Any, tasks: Any, reason: str
+) -> None:
+    played.status("PROCESSING")
+    with pytest.raises(AirflowFailException, match=r"the triggerer gave up.*accepted this edit as edit_1"):
+        tasks.resume(waiting, "__fail__", {"error": reason})
+
+
+@pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
+def test_an_edit_that_has_succeeded_is_not_lost_with_its_trigger(
+    waiting: PhotoEditOperator, played: Any, tasks: Any, reason: str
+) -> None:
     played.status("SUCCESS", "https://cdn.example/a.png")
-    finished = tasks.resume(task, "__fail__", {"error": reason})
+    finished = tasks.resume(waiting, "__fail__", {"error": reason})
     assert finished["result_urls"] == ["https://cdn.example/a.png"]
+
+
+def test_a_task_killed_before_the_submit_has_nothing_to_say(logs: list[str]) -> None:
+    edit(image_urls=URL).on_kill()
+    assert not [line for line in logs if "killed" in line]
 
 
 def test_a_template_that_cannot_be_rendered_again_fails_at_once_and_names_the_edit(tasks: Any) -> None:
@@ -719,3 +731,17 @@ def test_a_decorated_task_and_the_operator_live_in_one_dag(sandbox: Any) -> None
         edit(image_urls=photos())
     assert isinstance(dag.get_task("edit"), BaseOperator)
     assert dag.get_task("edit").upstream_task_ids == {"photos"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.jinja"])
+def test_only_the_prompt_may_name_a_templates_file(tasks: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "blue.jinja").write_text("Change the {{ params.what }} to blue")
+    (tmp_path / name).write_text("no picture")
+    with DAG("a_dag", schedule=None, template_searchpath=str(tmp_path)):
+        task = PhotoEditOperator(task_id="edit", prompt="blue.jinja", image_files=[str(tmp_path / name)])
+    task.resolve_template_files()
+    task.render_template_fields(tasks.context(task, what="cup"))
+    assert task.prompt == "Change the cup to blue"
+    assert task.image_files == [str(tmp_path / name)]
+    with pytest.raises(AluoRequestInvalid, match=rf"image_files\[0\]: .*{name}.*not a picture"):
+        load_photos(task.image_files)
