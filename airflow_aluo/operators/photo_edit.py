@@ -145,7 +145,11 @@ class PhotoEditOperator(BaseOperator):
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render; only the prompt may name a file."""
-        if isinstance(content, str) and content is not self.prompt and content.endswith((".txt", ".jinja")):
+        if (
+            isinstance(content, str)
+            and content is not self.prompt
+            and content.endswith(tuple(self.template_ext))
+        ):
             content += "{# an address #}"  # Airflow takes what ends in template_ext for a file's name
         return super().render_template(content, *args, **kwargs)
 
