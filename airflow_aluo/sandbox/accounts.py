@@ -19,7 +19,10 @@ def digest(key: str) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """One customer. ``balance`` and ``reserved`` are credits, ``calls`` epoch seconds."""
+    """One customer. ``balance`` and ``reserved`` are credits, ``calls`` epoch seconds.
+
+    ``name``: the digest of the account's first key; it stays when the key is changed for another.
+    """
 
     name: str
     plan: Plan
@@ -63,7 +66,8 @@ class Accounts:
         self.strict = strict
         self.plan: Plan = plan
         self.balance = balance
-        self._by_name: dict[str, Account] = {}
+        #: By the digest of the key that opens them, as ``_deleted``.
+        self._opened: dict[str, Account] = {}
         self._deleted: set[str] = set()
 
     def find(self, key: str) -> Account | None:
@@ -71,18 +75,23 @@ class Accounts:
         name = digest(key)
         if name in self._deleted or not key.startswith(API_KEY_PREFIX):
             return None
-        if name not in self._by_name and not self.strict:
+        if name not in self._opened and not self.strict:
             self.put(key)
-        return self._by_name.get(name)
+        return self._opened.get(name)
+
+    def knows(self, key: str) -> bool:
+        """Whether there is an account that the key opens already."""
+        name = digest(key)
+        return name in self._opened and name not in self._deleted
 
     def put(self, key: str, *, plan: Plan | None = None, balance: int | None = None) -> Account:
         """Open or change the account behind a key; what is not given stays as it is."""
         name = digest(key)
         self._deleted.discard(name)
-        account = self._by_name.get(name)
+        account = self._opened.get(name)
         if account is None:
             account = Account(name=name, plan=self.plan, balance=self.balance)
-            self._by_name[name] = account
+            self._opened[name] = account
         account.plan = plan or account.plan
         account.balance = account.balance if balance is None else balance
         return account
@@ -90,3 +99,17 @@ class Accounts:
     def delete(self, key: str) -> None:
         """Make a key worthless at once, as deleting it at the vendor's does."""
         self._deleted.add(digest(key))
+
+    def rotate(self, key: str, new_key: str) -> Account:
+        """Let a new key open the account of another, which is worthless at once; the account.
+
+        Plan, credits and edits are the account's: a key inherits them.
+        Source: https://aluo.ai/docs/api/authentication (read 2026-11-22).
+
+        :raises KeyError: the key opens no account; ``knows`` tells.
+        """
+        account = self._opened.pop(digest(key))
+        self._opened[digest(new_key)] = account
+        self._deleted.add(digest(key))
+        self._deleted.discard(digest(new_key))
+        return account

@@ -91,12 +91,12 @@ def _prompt(body: Mapping[str, Any]) -> str:
         raise bad_request("prompt must be a text")
     if not prompt or not prompt.strip():
         raise bad_request("Prompt is required", "prompt is missing or empty")
-    if not _sayable(prompt):
+    if not sayable(prompt):
         raise bad_request("prompt must be a text", "prompt holds half a surrogate pair")
     return prompt
 
 
-def _sayable(text: str) -> bool:
+def sayable(text: str) -> bool:
     """Whether a reply can hold this text: JSON can write half a character, UTF-8 cannot."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
@@ -111,7 +111,7 @@ def _counted(images: tuple[str | Upload, ...]) -> tuple[str | Upload, ...]:
 
 def _address(position: int, address: Any) -> str:
     problem = f"imageUrls[{position}] is not an http or https address"
-    if not isinstance(address, str) or not _sayable(address):
+    if not isinstance(address, str) or not sayable(address):
         raise bad_request(problem)
     try:
         parts = urlsplit(address)

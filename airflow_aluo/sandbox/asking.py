@@ -15,6 +15,7 @@ from airflow_aluo.sandbox.asked import (
     bad_request,
     from_form,
     from_json,
+    sayable,
 )
 from airflow_aluo.sandbox.envelopes import Refusal
 from airflow_aluo.sandbox.sources import MOST_BYTES
@@ -22,7 +23,7 @@ from airflow_aluo.sandbox.sources import MOST_BYTES
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What came in: the prompt as far as there is one, and the request once it is asked for.
+    """What came in: the prompt as far as it can be told, and the request once it is asked for.
 
     ``asked`` raises ``Refusal``: whether the request is any good is looked at after the key.
     """
@@ -59,7 +60,8 @@ def _json_body(data: bytes) -> Body:
     except (ValueError, RecursionError) as error:
         raise bad_request("The request body is not valid JSON", str(error)) from error
     prompt = body.get("prompt") if isinstance(body, dict) else None
-    return Body(prompt if isinstance(prompt, str) else "", lambda: from_json(body))
+    told = prompt if isinstance(prompt, str) and sayable(prompt) else ""
+    return Body(told, lambda: from_json(body))
 
 
 async def _form_body(request: Request) -> Body:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from airflow_aluo.protocol.vocabulary import Plan
+from airflow_aluo.protocol.vocabulary import API_KEY_PREFIX, Plan
 from airflow_aluo.sandbox.accounts import Account
 from airflow_aluo.sandbox.asked import Upload
 from airflow_aluo.sandbox.faults import Fault
@@ -28,11 +28,22 @@ class AccountChange(BaseModel):
     balance: int | None = Field(default=None, ge=0)
 
 
+class NewKey(BaseModel):
+    """What ``POST /sandbox/accounts/{key}/rotate`` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    new_key: str = Field(pattern=f"^{API_KEY_PREFIX}")
+
+
 @router.get("/ledger")
-async def ledger(state: SandboxState) -> dict[str, Any]:
-    """Every accepted edit, every call, and totals."""
+async def ledger(state: SandboxState, prompt: str | None = None) -> dict[str, Any]:
+    """Every accepted edit, every call, every charge, and totals.
+
+    ``prompt``: only of edits whose prompt holds this text.
+    """
     state.settle()
-    return state.book.as_json(state.settings.running_word)
+    return state.book.as_json(state.settings.running_word, prompt)
 
 
 @router.delete("/ledger")
@@ -109,6 +120,17 @@ async def delete_key(state: SandboxState, key: str) -> dict[str, Any]:
     """Make a key worthless."""
     state.accounts.delete(key)
     return {}
+
+
+@router.post("/accounts/{key:path}/rotate")
+async def rotate_key(state: SandboxState, key: str, change: NewKey) -> dict[str, Any]:
+    """Let a new key open an account, with all that it has; the old key is worthless at once."""
+    state.settle()
+    if not state.accounts.knows(key):
+        raise HTTPException(HTTPStatus.NOT_FOUND, "no account has this key")
+    if state.accounts.knows(change.new_key):
+        raise HTTPException(HTTPStatus.CONFLICT, "the new key opens an account already: take another")
+    return _as_json(state.accounts.rotate(key, change.new_key))
 
 
 @router.post("/uploads", status_code=HTTPStatus.CREATED)

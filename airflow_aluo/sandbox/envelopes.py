@@ -57,11 +57,14 @@ def success(data: dict[str, Any], *, deducted: int, remaining: int) -> dict[str,
     }
 
 
-def refused(refusal: Refusal, *, http_status: int | None = None) -> JSONResponse:
-    """Return the reply for a refusal. ``http_status``: sent instead of the refusal's own."""
+def refused(refusal: Refusal, *, http_status: int | None = None, code: int | None = None) -> JSONResponse:
+    """Return the reply for a refusal.
+
+    ``http_status`` is sent instead of the refusal's own, ``code`` instead of the one that goes with it.
+    """
     return JSONResponse(
         {
-            "code": CODES.get(refusal.http_status, CODE_BUSINESS),
+            "code": CODES.get(refusal.http_status, CODE_BUSINESS) if code is None else code,
             "success": False,
             "message": refusal.message,
             "error": refusal.error,

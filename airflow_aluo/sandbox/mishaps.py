@@ -1,39 +1,28 @@
 """Does to a call what a fault says."""
 
-import asyncio
 import http.client
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
+from airflow_aluo.sandbox.breaks import broken_off, cut_off, drop
 from airflow_aluo.sandbox.envelopes import Refusal, refused, success
 from airflow_aluo.sandbox.faults import Fault
 from airflow_aluo.sandbox.gate import Gate
 
 #: What a gateway in front of the API would say.
 HTML = "<html><head><title>{status}</title></head><body><h1>{status} {phrase}</h1></body></html>"
+#: A reply to a POST that accepted nothing.
+FALSE = success({"taskId": "edit_123456789"}, deducted=0, remaining=0)
 #: A reply in the middle of which the line broke.
-HALF = json.dumps(success({"taskId": "edit_123456789"}, deducted=0, remaining=0))[:42]
+HALF = json.dumps(FALSE)[:42]
 
 Answer = Callable[[], Awaitable[Response]]
-
-
-async def drop(request: Request) -> Response:
-    """Close the connection without a word. What is returned is never sent.
-
-    The connection is there when the server is this package's own (``serving.py``).
-    """
-    request.state.note.dropped = True
-    request.state.transport.abort()
-    # The server hears of the closed connection in the loop's next round; before that it would
-    # take the call for one that was forgotten.
-    await asyncio.sleep(0)
-    return Response()
 
 
 async def meet(request: Request, gate: Gate, fault: Fault | None, answer: Answer) -> Response:
@@ -50,30 +39,18 @@ async def meet(request: Request, gate: Gate, fault: Fault | None, answer: Answer
         except Refusal as refusal:
             reply = refused(refusal)
     await gate.pause(fault.seconds)
-    if fault.kind == "hold":
-        await gate.hold()
-    if fault.kind in {"drop_before", "drop_after"}:
-        return await _drop_or_break_off(request, reply)
+    match fault.kind:
+        case "hold":
+            await gate.hold()
+        case "drop_upload":
+            return await cut_off(request)
+        case "drop_before":
+            return await drop(request, reset=True)
+        case "drop_after" if not isinstance(reply, FileResponse):
+            return await drop(request)
+        case "drop_after" | "half_reply":
+            return broken_off(request, reply or JSONResponse(FALSE, fault.status or HTTPStatus.OK))
     return _instead(fault) or reply or await answer()
-
-
-async def _drop_or_break_off(request: Request, reply: Response | None) -> Response:
-    if isinstance(reply, FileResponse):
-        return _broken_off(request, Path(reply.path), reply.media_type)
-    return await drop(request)
-
-
-def _broken_off(request: Request, path: Path, media_type: str | None) -> Response:
-    """Half a file, though its length is promised; then the connection closes."""
-    data = path.read_bytes()
-
-    async def half() -> AsyncIterator[bytes]:
-        yield data[: len(data) // 2]
-        request.state.transport.close()
-        request.state.note.dropped = True
-        await asyncio.sleep(0)
-
-    return StreamingResponse(half(), headers={"Content-Length": str(len(data))}, media_type=media_type)
 
 
 def truncated(path: Path, media_type: str) -> Response:
@@ -98,7 +75,7 @@ def _phrase(status: int) -> str:
 
 def _error(fault: Fault) -> Response:
     status = fault.status or HTTPStatus.SERVICE_UNAVAILABLE
-    return refused(Refusal(status, fault.message or _phrase(status)))
+    return refused(Refusal(status, fault.message or _phrase(status)), code=fault.code)
 
 
 def _html(fault: Fault) -> Response:
@@ -128,7 +105,7 @@ def _redirect(fault: Fault) -> Response:
 
 def _success_false(fault: Fault) -> Response:
     refusal = Refusal(HTTPStatus.BAD_REQUEST, fault.message or "Processing failed")
-    return refused(refusal, http_status=fault.status or HTTPStatus.OK)
+    return refused(refusal, http_status=fault.status or HTTPStatus.OK, code=fault.code)
 
 
 def _wrong_shape(fault: Fault) -> Response:

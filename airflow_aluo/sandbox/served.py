@@ -22,6 +22,7 @@ async def picture(request: Request, name: str, state: SandboxState) -> Response:
     edit = state.book.edits.get(aluo_task_id)
     if edit is not None:
         request.state.note.aluo_task_id = aluo_task_id
+        request.state.note.prompt = edit.asked.prompt
     fault = state.faults.take("picture", edit.asked.prompt if edit else "")
 
     async def answer() -> Response:

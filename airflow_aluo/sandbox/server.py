@@ -14,15 +14,16 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exception_handlers import http_exception_handler
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from airflow_aluo.protocol.vocabulary import Plan
 from airflow_aluo.sandbox import control, served, vendor
 from airflow_aluo.sandbox.accounts import FRESH_BALANCE, FRESH_PLAN, Accounts
 from airflow_aluo.sandbox.book import Note
+from airflow_aluo.sandbox.breaks import drop
 from airflow_aluo.sandbox.envelopes import Refusal, refused
 from airflow_aluo.sandbox.gate import Closed
-from airflow_aluo.sandbox.mishaps import drop
 from airflow_aluo.sandbox.serving import Server, address, bound
 from airflow_aluo.sandbox.settings import Settings
 from airflow_aluo.sandbox.state import State
@@ -63,7 +64,8 @@ async def _answer_refusal(_: Request, refusal: Exception) -> Response:
     return refused(refusal)
 
 
-async def _answer_closed(request: Request, _: Exception) -> Response:
+async def _answer_nobody(request: Request, _: Exception) -> Response:
+    """Say nothing: the sandbox ends, or whoever called went away in the middle of the upload."""
     return await drop(request)
 
 
@@ -92,7 +94,8 @@ def create_app(state: State) -> FastAPI:
     app.include_router(control.router)
     app.add_middleware(Recorder, state=state)
     app.add_exception_handler(Refusal, _answer_refusal)
-    app.add_exception_handler(Closed, _answer_closed)
+    app.add_exception_handler(Closed, _answer_nobody)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_crash)
     return app

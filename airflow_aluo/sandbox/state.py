@@ -84,7 +84,12 @@ class State:
         """
         suffix = f".{check(upload.data)}"
         name = self.uploads.put("upload", suffix, upload.data)
-        return Input(address=f"{base}/uploads/{name}", name=upload.filename, file=self.uploads.find(name))
+        return Input(
+            address=f"{base}/uploads/{name}",
+            name=upload.filename,
+            file=self.uploads.find(name),
+            sha256=hashlib.sha256(upload.data).hexdigest(),
+        )
 
     def accept(
         self,

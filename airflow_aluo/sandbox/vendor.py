@@ -72,13 +72,12 @@ _TASK_ID = {"name": "taskId", "in": "query", "required": True, "schema": _TEXT}
 @router.post(GENERATE_PATH, openapi_extra={"requestBody": _BODY})
 async def generate(request: Request, state: SandboxState) -> Response:
     """Accept an edit."""
-    body = await read_body(request)
-    fault = state.faults.take("generate", body.prompt)
+    note = request.state.note
+    fault = state.faults.take("generate", None, _key(request))
     try:
-        return await meet(request, state.gate, fault, lambda: _generate(request, state, body, fault))
+        return await meet(request, state.gate, fault, lambda: _read(request, state))
     finally:
-        if request.state.note.aluo_task_id is None:
-            state.book.refused += 1
+        note.refused = note.aluo_task_id is None
 
 
 @router.get(STATUS_PATH, openapi_extra={"parameters": [_TASK_ID]})
@@ -86,16 +85,23 @@ async def status(request: Request, state: SandboxState) -> Response:
     """Say where an edit stands."""
     aluo_task_id = request.query_params.get("taskId", "")
     edit = state.book.edits.get(aluo_task_id)
-    fault = state.faults.take("status", edit.asked.prompt if edit else "")
+    request.state.note.aluo_task_id = aluo_task_id or None
+    request.state.note.prompt = edit.asked.prompt if edit else None
+    fault = state.faults.take("status", edit.asked.prompt if edit else "", _key(request))
 
     async def answer() -> Response:
         account = _authorise(request, state)
         if not aluo_task_id:
             raise bad_request("taskId is required")
-        request.state.note.aluo_task_id = aluo_task_id
         return _status(request, state, account, edit, fault)
 
     return await meet(request, state.gate, fault, answer)
+
+
+def _key(request: Request) -> str:
+    """Return the key that a call carries; "" if it carries none."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
 
 
 def _authorise(request: Request, state: State) -> Account:
@@ -105,8 +111,7 @@ def _authorise(request: Request, state: State) -> Account:
         documented: the error envelope with code -1 and ``Retry-After`` in whole seconds are this
         sandbox's choice.
     """
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    account = state.accounts.find(key.strip()) if scheme.lower() == "bearer" else None
+    account = state.accounts.find(_key(request))
     if account is None:
         raise Refusal(HTTPStatus.UNAUTHORIZED, "Invalid API key", error="no account has this key")
     request.state.note.account = account.name
@@ -120,6 +125,13 @@ def _authorise(request: Request, state: State) -> Account:
         )
     state.settle()
     return account
+
+
+async def _read(request: Request, state: State) -> Response:
+    body = await read_body(request)
+    request.state.note.prompt = body.prompt or None
+    fault = state.faults.take("generate", body.prompt, _key(request))
+    return await meet(request, state.gate, fault, lambda: _generate(request, state, body, fault))
 
 
 async def _generate(request: Request, state: State, body: Body, fault: Fault | None) -> Response:
@@ -136,7 +148,8 @@ async def _generate(request: Request, state: State, body: Body, fault: Fault | N
         )
     failure = None
     if fault is not None and fault.kind == "edit_fails":
-        failure = fault.message or "The edit failed because a test asked for it"
+        reason = "The edit failed because a test asked for it"
+        failure = reason if fault.message is None else fault.message
     edit = state.accept(account, asked, inputs, own_port=request.scope["server"][1], failure=failure)
     request.state.note.aluo_task_id = edit.aluo_task_id
     if state.settings.slow_post:
@@ -177,18 +190,20 @@ def _accepted(edit: Edit) -> dict[str, Any]:
 def _status(
     request: Request, state: State, account: Account, edit: Edit | None, fault: Fault | None
 ) -> Response:
-    """Where an edit stands.
+    """Where an edit stands, or the word that a fault says instead, as if no more was known.
 
     :raises Refusal: 404 with code -1, which is this sandbox's choice, for an edit that the account
         does not have: what the vendor says is not documented.
     """
     if edit is None or edit.account is not account:
         raise Refusal(HTTPStatus.NOT_FOUND, "Task not found", error="this account has no such task")
+    if fault is not None and fault.kind == "word":
+        return JSONResponse(success({"status": fault.word}, deducted=0, remaining=account.balance))
     data: dict[str, Any] = {"status": edit.status or state.settings.running_word}
     if edit.status == STATUS_SUCCESS:
         data["images"] = state.picture_addresses(edit, str(request.base_url).rstrip("/"))
         if fault is not None and fault.kind == "success_without_pictures":
             data["images"] = []
-    elif edit.status:
+    elif edit.failure and edit.status:
         data["error"] = edit.failure
     return JSONResponse(success(data, deducted=edit.charged, remaining=account.balance))

@@ -1,11 +1,13 @@
 """A sandbox, somebody who talks to it, and photos."""
 
 import io
+import socket
 import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 import requests
@@ -40,10 +42,10 @@ class Customer:
         assert reply.status_code == 200, reply.text
         return str(reply.json()["data"]["taskId"])
 
-    def look(self, aluo_task_id: str) -> requests.Response:
+    def look(self, aluo_task_id: str, timeout: float = 20) -> requests.Response:
         url = f"{self.sandbox.api_url}/photo-editor/status"
         params = {"taskId": aluo_task_id}
-        return requests.get(url, params=params, headers=self.headers, timeout=20, allow_redirects=False)
+        return requests.get(url, params=params, headers=self.headers, timeout=timeout, allow_redirects=False)
 
     def wait(self, aluo_task_id: str, seconds: float = 20) -> dict[str, Any]:
         end = time.monotonic() + seconds
@@ -68,6 +70,22 @@ class Customer:
     @property
     def ledger(self) -> Any:
         return self.control("GET", "ledger")
+
+    def ledger_about(self, text: str) -> Any:
+        return self.control("GET", f"ledger?{urlencode({'prompt': text})}")
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for those who look at how a reply breaks off."""
+        parts = urlsplit(self.sandbox.base_url)
+        return socket.create_connection((str(parts.hostname), parts.port or 80), timeout=20)
+
+    def head(self, length: int) -> bytes:
+        """The head of a POST whose body has so many bytes."""
+        return (
+            f"POST /api/photo-editor/generate HTTP/1.1\r\nHost: sandbox\r\n"
+            f"Authorization: Bearer {self.key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {length}\r\n\r\n"
+        ).encode()
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,33 @@ def test_a_deleted_key_is_worthless_at_once_and_can_be_opened_again() -> None:
     assert accounts.put("sk-key").balance == 1
 
 
+def test_a_new_key_opens_the_same_account_and_the_old_one_is_worthless_at_once() -> None:
+    accounts = Accounts()
+    account = accounts.put("sk-old", plan="max", balance=7)
+    assert accounts.rotate("sk-old", "sk-new") is account
+    assert accounts.find("sk-new") is account
+    assert accounts.find("sk-old") is None
+    assert account.name == digest("sk-old")
+
+
+def test_a_key_can_be_changed_again_and_back() -> None:
+    accounts = Accounts()
+    account = accounts.put("sk-a")
+    for old, new in (("sk-a", "sk-b"), ("sk-b", "sk-a")):
+        accounts.rotate(old, new)
+    assert accounts.find("sk-a") is account
+    assert accounts.find("sk-b") is None
+
+
+def test_looking_whether_a_key_is_known_opens_nothing() -> None:
+    accounts = Accounts()
+    assert not accounts.knows("sk-a")
+    accounts.find("sk-a")
+    assert accounts.knows("sk-a")
+    accounts.delete("sk-a")
+    assert not accounts.knows("sk-a")
+
+
 def test_an_accounts_name_does_not_give_its_key_away() -> None:
     account = Accounts().put("sk-secret")
     assert account.name == digest("sk-secret")

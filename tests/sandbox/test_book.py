@@ -1,3 +1,7 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from airflow_aluo.sandbox.accounts import Account
@@ -13,16 +17,17 @@ def account() -> Account:
 
 
 @pytest.fixture
-def edit(account: Account) -> Edit:
-    return Edit(
-        aluo_task_id="edit_1",
-        account=account,
-        asked=ASKED,
-        inputs=[Input("http://a/b")],
-        price=40,
-        submitted_at=1000,
-        due_at=1010,
-    )
+def make(account: Account) -> Callable[..., Edit]:
+    def made(number: int, **changes: Any) -> Edit:
+        usual = {"asked": ASKED, "inputs": [Input("http://a/b")], "price": 40, "due_at": 1010}
+        return Edit(aluo_task_id=f"edit_{number}", account=account, submitted_at=1000, **{**usual, **changes})
+
+    return made
+
+
+@pytest.fixture
+def edit(make: Callable[..., Edit]) -> Edit:
+    return make(1)
 
 
 @pytest.fixture
@@ -72,12 +77,13 @@ def test_a_failed_edit_costs_nothing(book: Book, edit: Edit, account: Account) -
 
 def test_the_ledger_shows_edits_calls_and_totals(book: Book, edit: Edit) -> None:
     book.notes.append(Note(at=1000, method="POST", path="/api/x", account="somebody", http_status=200))
-    book.refused = 3
+    book.notes[0].refused = True
     assert book.as_json("RUNNING") == {
         "entries": [
             {
                 "aluo_task_id": "edit_1",
                 "account": "somebody",
+                "fingerprint": edit.fingerprint,
                 "prompt": "x",
                 "parameters": {"aspectRatio": None, "outputFormat": "png", "numImages": 2},
                 "inputs": [{"url": "http://a/b", "name": None, "sha256": None}],
@@ -96,20 +102,97 @@ def test_the_ledger_shows_edits_calls_and_totals(book: Book, edit: Edit) -> None
                 "path": "/api/x",
                 "http_status": 200,
                 "aluo_task_id": None,
+                "prompt": None,
                 "dropped": False,
             }
         ],
-        "totals": {"accepted": 1, "succeeded": 0, "failed": 0, "charged": 0, "refused": 3},
+        "charges": [],
+        "twice": 0,
+        "totals": {"accepted": 1, "succeeded": 0, "failed": 0, "charged": 0, "refused": 1},
     }
     edit.known_at = 1001
     book.settle(1010)
-    assert book.as_json("RUNNING")["totals"]["charged"] == 40
+    ledger = book.as_json("RUNNING")
+    assert ledger["totals"]["charged"] == 40
+    assert ledger["charges"] == [
+        {"at": 1010, "account": "somebody", "aluo_task_id": "edit_1", "prompt": "x", "credits": 40}
+    ]
+
+
+def test_charges_stand_in_the_order_in_which_they_were_made(
+    book: Book, edit: Edit, make: Callable[..., Edit]
+) -> None:
+    earlier, failed = make(2, due_at=1005), make(3, failure="no")
+    for one in (earlier, failed):
+        book.accept(one)
+    for one in (edit, earlier, failed):
+        one.known_at = 1001
+    assert book.settle(1020) == [earlier, edit, failed]
+    assert [(one["at"], one["aluo_task_id"]) for one in book.as_json("x")["charges"]] == [
+        (1005, "edit_2"),
+        (1010, "edit_1"),
+    ]
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    usual = {"prompt": "x", "images": (), "aspect_ratio": None, "output_format": "png", "num_images": 2}
+    return {"asked": Asked(**{**usual, **changes})}
+
+
+def uploaded(address: str, sha256: str) -> dict[str, Any]:
+    return {"inputs": [Input(address, name=address, file=Path(address), sha256=sha256)]}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({}, {"price": 35, "due_at": 9999}, True),
+        (asked(), asked(prompt="y"), False),
+        (asked(), asked(aspect_ratio="1:1"), False),
+        (asked(), asked(output_format="webp"), False),
+        (asked(), asked(num_images=1), False),
+        ({}, {"inputs": [Input("http://a/c")]}, False),
+        ({}, {"inputs": [Input("http://a/b"), Input("http://a/b")]}, False),
+        ({}, {"inputs": [Input("http://a/b", sha256="read since")]}, True),
+        (uploaded("a", "1"), uploaded("b", "1"), True),
+        (uploaded("a", "1"), uploaded("a", "2"), False),
+    ],
+    ids=str,
+)
+def test_a_fingerprint_is_what_was_asked_and_nothing_else(
+    make: Callable[..., Edit], one: Any, other: Any, same: bool
+) -> None:
+    assert (make(1, **one).fingerprint == make(2, **other).fingerprint) is same
+
+
+def test_edits_that_were_accepted_before_are_counted(book: Book, make: Callable[..., Edit]) -> None:
+    for number, changes in enumerate(({}, asked(prompt="y"), {}), start=2):
+        book.accept(make(number, **changes))
+    assert book.as_json("x")["twice"] == 2
+
+
+def test_the_ledger_can_be_told_for_some_prompts_only(
+    book: Book, edit: Edit, make: Callable[..., Edit]
+) -> None:
+    other = make(2, **asked(prompt="one and other"))
+    book.accept(other)
+    for number, prompt in enumerate(("x", "one and other", "another", None)):
+        book.notes.append(Note(at=number, method="POST", path="/", prompt=prompt, refused=number > 1))
+    edit.known_at = other.known_at = 1001
+    book.settle(1010)
+    ledger = book.as_json("x", "other")
+    assert [one["aluo_task_id"] for one in ledger["entries"]] == ["edit_2"]
+    assert [one["prompt"] for one in ledger["requests"]] == ["one and other", "another"]
+    assert [one["aluo_task_id"] for one in ledger["charges"]] == ["edit_2"]
+    assert ledger["totals"] == {"accepted": 1, "succeeded": 1, "failed": 0, "charged": 40, "refused": 1}
+    assert book.as_json("x")["totals"]["refused"] == 2
 
 
 def test_an_emptied_ledger_forgets_edits_that_live_on(book: Book, edit: Edit, account: Account) -> None:
-    book.refused = 1
+    book.notes.append(Note(at=1000, method="POST", path="/api/x", refused=True))
     book.forget()
-    assert book.as_json("x")["totals"] == {
+    empty = book.as_json("x")
+    assert empty["totals"] == {
         "accepted": 0,
         "succeeded": 0,
         "failed": 0,
@@ -118,5 +201,6 @@ def test_an_emptied_ledger_forgets_edits_that_live_on(book: Book, edit: Edit, ac
     }
     edit.known_at = 1001
     assert book.settle(1010) == [edit]
+    assert book.as_json("x") == empty
     assert account.balance == 60
     assert book.edits["edit_1"] is edit
