@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Param
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol.vocabulary import ASPECT_RATIOS, OUTPUT_FORMATS
+from airflow_aluo.retry_policy import AluoRetryPolicy
 
 with DAG(
     dag_id="aluo_edit_form",
@@ -18,6 +19,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    default_args={"retries": 2, "retry_policy": AluoRetryPolicy()},  # a retry goes on with the edit, unpaid
     tags=["aluo", "example"],
     params={
         "photos": Param(

@@ -11,6 +11,7 @@ from airflow.sdk import DAG, Param
 import airflow_aluo
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.retry_policy import AluoRetryPolicy
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 
@@ -20,6 +21,7 @@ with DAG(
     schedule=None,
     catchup=False,
     max_active_runs=1,
+    default_args={"retries": 2, "retry_policy": AluoRetryPolicy()},  # a retry goes on with the edit, unpaid
     tags=["aluo", "example"],
     params={
         "photo": Param(str(PHOTO), type="string", description="A file that the worker can read."),

@@ -11,6 +11,7 @@ from airflow.sdk import DAG, Param
 import airflow_aluo
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.retry_policy import AluoRetryPolicy
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "rocket.jpg"
@@ -21,6 +22,7 @@ with DAG(
     schedule=None,
     catchup=False,  # an edit costs credits: no run is made up for later,
     max_active_runs=1,  # and none overtakes another
+    default_args={"retries": 2, "retry_policy": AluoRetryPolicy()},  # a retry goes on with the edit, unpaid
     tags=["aluo", "example"],
     params={
         "photo": Param(str(PHOTO), type="string", description="A file that the worker can read."),
