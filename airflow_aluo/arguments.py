@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.rendered import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+OnClear = Literal["auto", "reuse", "new"]
+OnUnknownOutcome = Literal["fail", "resubmit"]
+
+Choice = TypeVar("Choice", bound=str)
 
 
 def seconds(parameter: str, value: Any) -> float:
@@ -21,6 +26,26 @@ def seconds(parameter: str, value: Any) -> float:
     if isinstance(given, int | float) and 0 <= given < 1e9:  # noqa: PLR2004  # beyond it lies infinity
         return float(given)
     raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "seconds, 0 or more")])
+
+
+def count(parameter: str, value: Any) -> int:
+    """Return a number of times.
+
+    :raises AluoRequestInvalid: it is none.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "a whole number, 0 or more")])
+
+
+def choice(parameter: str, value: Choice, allowed: Sequence[str]) -> Choice:
+    """Return a word that is one of those allowed.
+
+    :raises AluoRequestInvalid: it is not.
+    """
+    if value in allowed:
+        return value
+    raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), f"one of {', '.join(allowed)}")])
 
 
 def known_at_run_time(value: Any, *, template_ext: Sequence[str]) -> bool:

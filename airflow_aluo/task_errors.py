@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
-from airflow_aluo.protocol.errors import AluoEditFailed, AluoError
+from airflow_aluo.protocol.errors import AluoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def final_errors_fail() -> Iterator[None]:
+def final_errors_fail(but: type[AluoError] | tuple[type[AluoError], ...] = ()) -> Iterator[None]:
     """Fail the task at once on an error that another try cannot mend; leave the others to its retries.
 
+    :param but: errors that are left to the retries although they are final.
     :raises AirflowFailException: chained from the final error; uses up no retry.
     """
     try:
         yield
     except AluoError as error:
-        if error.final:
+        if error.final and not isinstance(error, but):
             raise AirflowFailException(str(error)) from error
         raise
 
@@ -44,27 +45,18 @@ def submit_is_final() -> Iterator[None]:
         raise unknown_outcome(f"{type(error).__name__} struck during the submit") from error
 
 
-@contextmanager
-def paid_for(accepted: EditRecord) -> Iterator[None]:
-    """Let no failure after the acceptance lead to another try, which would submit and pay again.
-
-    Only an edit that ended FAILED may be tried again: Aluo took nothing for it.
-
-    :raises AirflowFailException: chained from what went wrong; names the edit.
-    """
-    try:
-        yield
-    except AluoEditFailed:
-        raise
-    except (Exception, AirflowTaskTimeout) as error:
-        how = how_to_go_on(accepted["aluo_task_id"])
-        raise AirflowFailException(f"{type(error).__name__}: {error}. {how}") from error
+def goes_on(aluo_task_id: str | None, estimated_credits: float | None) -> str:
+    """Return what becomes of an edit that is not waited for any more."""
+    cost = "credits" if estimated_credits is None else f"{estimated_credits:g} credits"
+    return f"edit {aluo_task_id} goes on at Aluo, where nothing can cancel it, and may cost {cost}"
 
 
-def how_to_go_on(aluo_task_id: str | None) -> str:
-    """Return what a person can do about an edit that was accepted and is not waited for any more."""
+def how_to_go_on(edit: EditRecord, *, remembered: bool) -> str:
+    """Return what a person can do about such an edit. ``remembered``: a later try will know of it."""
+    becomes = goes_on(edit["aluo_task_id"], edit["credits"]["estimated"])
+    if remembered:
+        return f"{becomes}; clear this task to go on with it"
     return (
-        f"Aluo accepted this edit as {aluo_task_id}; it goes on there and may cost credits. "
-        f"PhotoEditStatusSensor(aluo_task_id={aluo_task_id!r}) waits for it; "
+        f"{becomes}; PhotoEditStatusSensor(aluo_task_id={edit['aluo_task_id']!r}) waits for it, "
         "clearing this task submits, and pays, anew"
     )

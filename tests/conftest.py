@@ -199,6 +199,10 @@ class Played:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         self._replies.append((status, content, dict(headers or {}), meanwhile))
 
+    def anew(self) -> None:
+        """Forget the replies that are left."""
+        self._replies.clear()
+
     def status(self, word: str, *urls: str, **more: Any) -> None:
         """Add a look's answer."""
         data = {"status": word} | ({"images": [{"url": url} for url in urls]} if urls else {})
@@ -228,7 +232,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 class TaskInstance:
     """What our tasks ask of Airflow's task instance; its XComs are plain JSON, as Airflow's."""
 
-    dag_id, run_id, map_index, try_number = "a_dag", "a_run", -1, 1
+    dag_id, run_id, map_index, try_number, max_tries = "a_dag", "a_run", -1, 1, 2
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
@@ -248,17 +252,60 @@ class TaskInstance:
         return self.first_reschedule
 
 
+class TaskStateStore:
+    """What our tasks ask of Airflow's task state store; its values are plain JSON, as Airflow's."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        #: Whose values these are now, as Airflow tells tasks apart.
+        self.task_id = ""
+        #: What was done to it, in order: ``set aluo_edit``.
+        self.done: list[str] = []
+        #: Called before each of these; may raise.
+        self.before: Callable[[str], object] = lambda _: None
+
+    def get(self, key: str) -> Any:
+        self._do(f"get {key}")
+        found = self.values.get(f"{self.task_id}/{key}")
+        return None if found is None else json.loads(found)
+
+    def set(self, key: str, value: Any) -> None:
+        self._do(f"set {key}")
+        self.values[f"{self.task_id}/{key}"] = json.dumps(value)
+
+    def delete(self, key: str) -> None:
+        self._do(f"delete {key}")
+        self.values.pop(f"{self.task_id}/{key}", None)
+
+    def _do(self, what: str) -> None:
+        self.before(what)
+        self.done.append(what)
+
+
 class Tasks:
     """Runs a task as Airflow's worker, scheduler and triggerer do together."""
 
     def __init__(self) -> None:
         self.ti = TaskInstance("a_task")
+        #: ``None`` for an Airflow that has none.
+        self.store: TaskStateStore | None = TaskStateStore()
         #: How the worker was left, in order: ``TaskDeferred`` or ``AirflowRescheduleException``.
         self.left: list[BaseException] = []
 
     def context(self, task: Any, **params: Any) -> dict[str, Any]:
         self.ti.task_id = task.task_id
-        return {"ti": self.ti, "task_instance": self.ti, "task": task, "params": params, "ds": "2026-11-22"}
+        found = {"ti": self.ti, "task_instance": self.ti, "task": task, "params": params, "ds": "2026-11-22"}
+        if self.store is None:
+            return found
+        self.store.task_id = task.task_id
+        return found | {"task_state_store": self.store}
+
+    def next_try(self, *, cleared: bool = False, retries: int = 2) -> None:
+        """Go on as Airflow does with a retry, or when a person has cleared the task."""
+        if cleared:
+            self.ti.max_tries = self.ti.try_number + retries
+        self.ti.try_number += 1
+        self.ti.xcoms = {key: value for key, value in self.ti.xcoms.items() if key[0] != self.ti.task_id}
 
     def start(self, task: Any, **params: Any) -> Any:
         """Render and execute once; what ``execute`` raises is raised."""
@@ -311,6 +358,12 @@ class Tasks:
 def tasks() -> Tasks:
     """Runs tasks as Airflow does, without an Airflow."""
     return Tasks()
+
+
+@pytest.fixture
+def no_store(tasks: Tasks) -> None:
+    """An Airflow that has no task state store."""
+    tasks.store = None
 
 
 @pytest.fixture

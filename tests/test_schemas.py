@@ -46,6 +46,7 @@ def test_the_contract_is_complete() -> None:
         "generate_reply",
         "generate_request",
         "status_reply",
+        "stored_edit",
         "trigger_event",
     )
 

@@ -25,7 +25,13 @@ EXAMPLES = [
     errors.AluoPictureError("x", url="http://a.b/"),
     errors.AluoUnknownOutcome("x"),
 ]
-FINAL = {"AluoRequestInvalid", "AluoRequestRejected", "AluoUnauthorized", "AluoUnknownOutcome"}
+FINAL = {
+    "AluoEditTimedOut",
+    "AluoRequestInvalid",
+    "AluoRequestRejected",
+    "AluoUnauthorized",
+    "AluoUnknownOutcome",
+}
 
 
 def test_every_error_is_among_the_examples() -> None:

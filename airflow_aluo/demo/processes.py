@@ -15,17 +15,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Self
 
 # Airflow's own dependency; it ships no types.
 import psutil  # type: ignore[import-untyped]
 
+from airflow_aluo.signals_later import signals_later
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -38,6 +39,8 @@ REST_GRACE = 2.0
 LOCK_TIMEOUT = 20.0
 #: Seconds between two looks at what still runs.
 LOOK_INTERVAL = 0.05
+#: What ends a command. No process may start unnoticed while one of them is handled.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Lines of a log that an error quotes.
 QUOTED_LINES = 4
 
@@ -136,7 +139,7 @@ class Processes:
         log_file = self.logs / f"{name}.log"
         environment = dict(os.environ if environment is None else environment)
         # A restart goes on with the log; an earlier block's is replaced.
-        with log_file.open("ab" if name in self._started else "wb") as log, signals_later():
+        with log_file.open("ab" if name in self._started else "wb") as log, signals_later(*ENDING):
             process = subprocess.Popen(
                 command,
                 env=environment,
@@ -197,27 +200,6 @@ class Processes:
             with suppress(BrokenPipeError):
                 self._guard.stdin.write(f"{line}\n".encode())
                 self._guard.stdin.flush()
-
-
-@contextmanager
-def signals_later() -> Iterator[None]:
-    """Let the signals that end a command wait for the block's end: no process may start unnoticed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled in the main thread only
-        return
-    arrived: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _frame: arrived.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) not in (signal.SIG_IGN, None)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for late in arrived:
-            signal.raise_signal(late)
 
 
 def stop_sessions(leaders: Sequence[int], *, children: Iterable[Child] = (), grace: float = GRACE) -> None:

@@ -15,22 +15,21 @@ from airflow_aluo.protocol import account, calls, flows, photo_edit, record
 from airflow_aluo.protocol.errors import (
     AluoApiError,
     AluoError,
-    AluoRateLimited,
     AluoRequestInvalid,
     AluoUnauthorized,
     Problem,
 )
-from airflow_aluo.protocol.replies import Phase
+from airflow_aluo.protocol.flows import Pause
 from airflow_aluo.protocol.schedule import DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT, RetryRule, WaitRule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from airflow.sdk import Connection
 
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.calls import Upload
-    from airflow_aluo.protocol.flows import Flow
+    from airflow_aluo.protocol.flows import Flow, Progress
     from airflow_aluo.protocol.photo_edit import PhotoEdit
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.protocol.replies import Snapshot
@@ -155,24 +154,15 @@ class AluoHook(BaseHook):
         """Look at an edit like :meth:`get_status`."""
         return await self.arun(flows.send(calls.status(aluo_task_id), CALL_RULE, _SENSES))
 
-    def peek(self, pending: EditRecord) -> EditRecord | None:
-        """Look once at an edit that is being waited for; return its completed record if it has succeeded.
+    def look(self, pending: EditRecord, rule: WaitRule, progress: Progress) -> EditRecord | Pause:
+        """Look once at an edit that is waited for. Raises what :meth:`wait_for_completion` raises.
 
-        No answer is not the end of a wait: it is logged, and ``None`` is returned.
-
-        :raises AluoEditFailed: the edit ended FAILED.
-        :raises AluoApiError: Aluo refused to answer.
+        :param progress: of the wait; this look is added to it.
+        :returns: the completed record if the edit has succeeded, else how long to pause.
         """
         aluo_task_id = record.task_id(pending)
-        try:
-            snapshot = self.get_status(aluo_task_id)
-        except (AluoRateLimited, *flows.NO_ANSWER) as error:
-            self.log.warning("no look at edit %s succeeded: %s", aluo_task_id, error)
-            return None
-        self.log.info("edit %s is %s", aluo_task_id, snapshot.status)
-        if snapshot.phase is Phase.RUNNING:
-            return None
-        return record.completed(pending, flows.succeeded(aluo_task_id, snapshot), at=time.time())
+        found = self.run(flows.look(aluo_task_id, rule, progress, _SENSES, self.log.info))
+        return found if isinstance(found, Pause) else record.completed(pending, found, at=time.time())
 
     def wait_for_completion(
         self,
@@ -191,9 +181,7 @@ class AluoHook(BaseHook):
         :raises AluoError: likewise what :meth:`get_status` raises, when no look succeeded for too long.
         """
         pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
-        return self.complete(
-            pending, record.wait_rule(pending, now=time.time(), timeout=timeout, poll_interval=poll_interval)
-        )
+        return self.complete(pending, _rule(pending, timeout, poll_interval))
 
     async def await_for_completion(
         self,
@@ -204,13 +192,20 @@ class AluoHook(BaseHook):
     ) -> EditRecord:
         """Wait like :meth:`wait_for_completion`."""
         pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
-        rule = record.wait_rule(pending, now=time.time(), timeout=timeout, poll_interval=poll_interval)
+        rule = _rule(pending, timeout, poll_interval)
         snapshot = await self.await_snapshot(record.task_id(pending), rule)
         return record.completed(pending, snapshot, at=time.time())
 
-    def complete(self, pending: EditRecord, rule: WaitRule) -> EditRecord:
-        """Wait for a record's edit as the rule says. Raises what :meth:`wait_for_completion` raises."""
-        snapshot = self.run(flows.wait(record.task_id(pending), rule, _SENSES, self.log.info))
+    def complete(
+        self, pending: EditRecord, rule: WaitRule, before_look: Callable[[], object] = lambda: None
+    ) -> EditRecord:
+        """Wait for a record's edit as the rule says. Raises what :meth:`wait_for_completion` raises.
+
+        :param before_look: is called before each look.
+        """
+        snapshot = self.run(
+            flows.wait(record.task_id(pending), rule, _SENSES, self.log.info, before_look=before_look)
+        )
         return record.completed(pending, snapshot, at=time.time())
 
     async def await_snapshot(self, aluo_task_id: str, rule: WaitRule) -> Snapshot:
@@ -269,6 +264,11 @@ class AluoHook(BaseHook):
 
 #: Wall clock, because deadlines must survive restarts; jitter needs no secrecy.
 _SENSES: Final = flows.Senses(now=time.time, dice=random.random)
+
+
+def _rule(pending: EditRecord, timeout: float, poll_interval: float) -> WaitRule:
+    now = time.time()
+    return record.wait_rule(pending, deadline=now + timeout, poll_interval=poll_interval, started_at=now)
 
 
 def _given(*values: Any) -> dict[str, Any]:

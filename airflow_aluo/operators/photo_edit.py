@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
 
 from airflow.sdk import BaseOperator
 
@@ -16,29 +16,34 @@ from airflow_aluo.airflow_names import (
     TaskDeferralTimeout,
     conf,
 )
-from airflow_aluo.arguments import known_at_run_time, seconds
+from airflow_aluo.arguments import OnClear, OnUnknownOutcome, choice, count, known_at_run_time, seconds
 from airflow_aluo.protocol import photo_edit, record
-from airflow_aluo.protocol.errors import (
-    AluoRequestInvalid,
-)
+from airflow_aluo.protocol.errors import AluoUnknownOutcome
 from airflow_aluo.protocol.rendered import collection, optional, without_query
-from airflow_aluo.protocol.schedule import BACKSTOP, DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT
-from airflow_aluo.task_errors import final_errors_fail, how_to_go_on, paid_for, submit_is_final
+from airflow_aluo.protocol.schedule import (
+    BACKSTOP,
+    DEFAULT_POLL_INTERVAL,
+    DEFAULT_TIMEOUT,
+    DEFAULT_TOLERATED_FAILURES,
+)
+from airflow_aluo.task_errors import final_errors_fail, how_to_go_on
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
+    from airflow_aluo.paid_edit import PaidEdit
     from airflow_aluo.protocol.record import EditRecord
+    from airflow_aluo.protocol.remembered import Entry
     from airflow_aluo.protocol.vocabulary import AspectRatio, OutputFormat
 
 __all__ = ["PhotoEditOperator"]
 
 #: Names a mapped edit in the UI by its photo.
 _BY_PHOTO: Final = "{{ task.photo_name }}"
-
-#: The XCom that holds the record of the edit as it was submitted.
-_SUBMITTED: Final = "submitted"
 
 
 class PhotoEditOperator(BaseOperator):
@@ -48,10 +53,13 @@ class PhotoEditOperator(BaseOperator):
     XComs of their own, too, so ``edit.output["result_urls"]`` works. What is not a template is checked
     when the DAG is parsed, the rest before anything is sent.
 
-    Once Aluo has accepted an edit, no failure of this operator uses retries: another try would submit, and
-    pay, again. Only an edit that ended FAILED (it cost nothing) and a request that was not accepted are tried
-    again. What fails outside of it (the worker dies, Airflow cannot store what was returned, a
-    ``map_index_template`` cannot be rendered) is for Airflow to judge: with ``retries`` it pays again.
+    An edit is paid once. What a try learns is remembered in Airflow's task state store, and the next try goes
+    on with it: it waits for the edit that was accepted, or returns the one that has succeeded. Only an edit
+    that ended FAILED (it cost nothing) and a request that surely was not accepted are submitted anew.
+    ``execution_timeout`` strikes between calls that charge, never within one.
+
+    Clearing a task that has returned its edit asks for a new one; clearing it before that goes on with the
+    edit under way, with a new deadline.
 
     :param prompt: what to change, in a sentence (templated; may name a ``.txt`` or ``.jinja`` file).
     :param image_urls: 1 to 5 addresses that Aluo can fetch (templated); or …
@@ -63,8 +71,14 @@ class PhotoEditOperator(BaseOperator):
     :param aluo_conn_id: the Airflow connection, of type ``aluo`` (templated).
     :param wait_for_completion: wait until the edit has ended; else return as soon as it was accepted.
     :param deferrable: wait in the triggerer, without a worker.
-    :param timeout: seconds to wait for the edit, counted from its acceptance.
+    :param timeout: seconds to wait for the edit, counted from its acceptance, or from a clear.
     :param poll_interval: seconds between two looks.
+    :param tolerated_failures: looks in a row that may fail without an answer; for two minutes any number may.
+    :param on_unknown_outcome: what to do when nobody knows whether Aluo accepted a submit: ``fail`` at once
+        and tell a person, who clears the task to submit it anew; or ``resubmit`` in the next try, which may
+        pay twice.
+    :param on_clear: what a cleared task does: ``auto`` as said above; ``reuse`` an edit that was returned;
+        or submit a ``new`` one in any case.
     :param map_index_template: names mapped edits in the UI; by default after their photo.
 
     Source: https://aluo.ai/docs/api/photo-editor (read 2026-11-22)
@@ -75,10 +89,8 @@ class PhotoEditOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"image_urls": "json", "image_files": "json"}
     ui_color = "#e3f0ea"
 
-    #: Aluo's id of the edit that this process has submitted.
-    _accepted: str | None = None
-    #: This process has begun to submit.
-    _submitting: bool = False
+    #: What this process knows of its edit.
+    _paid: PaidEdit | None = None
 
     def __init__(
         self,
@@ -94,6 +106,9 @@ class PhotoEditOperator(BaseOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: timedelta | float = DEFAULT_TIMEOUT,
         poll_interval: timedelta | float = DEFAULT_POLL_INTERVAL,
+        tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
+        on_unknown_outcome: OnUnknownOutcome = "fail",
+        on_clear: OnClear = "auto",
         map_index_template: str | None = _BY_PHOTO,
         **kwargs: Any,
     ) -> None:
@@ -109,6 +124,11 @@ class PhotoEditOperator(BaseOperator):
         self.deferrable = deferrable
         self.timeout = seconds("timeout", timeout)
         self.poll_interval = seconds("poll_interval", poll_interval)
+        self.tolerated_failures = count("tolerated_failures", tolerated_failures)
+        self.on_unknown_outcome: OnUnknownOutcome = choice(
+            "on_unknown_outcome", on_unknown_outcome, get_args(OnUnknownOutcome)
+        )
+        self.on_clear: OnClear = choice("on_clear", on_clear, get_args(OnClear))
         photo_edit.check_known(self._parameters(), pending=_pending)
 
     @classmethod
@@ -154,108 +174,107 @@ class PhotoEditOperator(BaseOperator):
         return super().render_template(content, *args, **kwargs)
 
     def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
-        """Render; on resuming after the submit, a failure to do so must not lead to another try."""
+        """Render; once an edit is submitted, a failure to do so must not lead to another submit."""
         try:
             super().render_template_fields(context, jinja_env)
         except Exception as error:
-            ti = context["ti"]
-            found = ti.xcom_pull(task_ids=ti.task_id, key="aluo_task_id", map_indexes=ti.map_index)
-            if found is None:
+            from airflow_aluo.paid_edit import submitted_and_not_remembered
+
+            if (found := submitted_and_not_remembered(context)) is None:
                 raise
-            raise AirflowFailException(
-                f"templates cannot be rendered again ({error}). {how_to_go_on(found)}"
-            ) from error
+            how = how_to_go_on(found, remembered=False)
+            raise AirflowFailException(f"templates cannot be rendered again ({error}). {how}") from error
 
     def execute(self, context: Context) -> EditRecord:
-        """Submit, and wait if asked."""
-        from airflow_aluo.hooks.aluo import AluoHook
-        from airflow_aluo.storage import load_photos
+        """Submit unless an earlier try has, and wait if asked."""
+        from airflow_aluo.durable import Attempt
+        from airflow_aluo.protocol.remembered import Stage
 
-        hook = AluoHook(self.aluo_conn_id)
-        with final_errors_fail():
-            edit = photo_edit.read(self._parameters())
-            uploads = load_photos(edit.image_files)
-            self.log.info("asking %s", hook.account.base_url)
-            self._submitting = True
-            with submit_is_final():
-                accepted = hook.submit(edit, uploads)
-        with paid_for(accepted):
-            self._accepted = record.task_id(accepted)
-            self.log.info("Aluo accepted the edit as %s", accepted["aluo_task_id"])
-            context["ti"].xcom_push(key=_SUBMITTED, value=accepted)
-            context["ti"].xcom_push(key="aluo_task_id", value=accepted["aluo_task_id"])
-            if not self.wait_for_completion:
-                return accepted
-            rule = record.wait_rule(
-                accepted, now=time.time(), timeout=self.timeout, poll_interval=self.poll_interval
+        with self._final_errors_fail():
+            self._paid = paid = self._edit_of(context)
+            entry = paid.begin(
+                Attempt(
+                    max_tries=context["ti"].max_tries,
+                    fingerprint=paid.ask(photo_edit.read(self._parameters())),
+                    on_clear=self.on_clear,
+                    on_unknown_outcome=self.on_unknown_outcome,
+                    timeout=self.timeout,
+                    waits=self.wait_for_completion,
+                )
             )
-            if not self.deferrable:
-                return self._finished(context, hook.complete(accepted, rule))
-            if rule.first_look_at <= time.time() and (finished := hook.peek(accepted)):
-                return self._finished(context, finished)
-            from airflow_aluo.triggers.photo_edit import PhotoEditTrigger
+        with paid.paid(entry.edit):
+            paid.announce(entry.edit)
+            if entry.stage is Stage.RETURNED or not self.wait_for_completion:
+                return paid.finish(entry, entry.edit)
+            return self._wait(paid, entry)
 
-            return self.defer(
-                trigger=PhotoEditTrigger(
-                    aluo_task_id=record.task_id(accepted), aluo_conn_id=self.aluo_conn_id, **asdict(rule)
-                ),
-                method_name=self.execute_complete.__name__,
-                timeout=timedelta(seconds=self.timeout + BACKSTOP),
-            )
+    def _wait(self, paid: PaidEdit, entry: Entry) -> EditRecord:
+        """Wait here or in the triggerer."""
+        rule = record.wait_rule(
+            entry.edit,
+            deadline=entry.deadline or 0.0,
+            poll_interval=self.poll_interval,
+            started_at=time.time(),
+            tolerated_failures=self.tolerated_failures,
+        )
+        if paid.looked_at:
+            rule = replace(rule, first_look_at=paid.looked_at + self.poll_interval)
+        if not self.deferrable or paid.memory.owes:  # what is owed would be lost with the worker
+            return paid.finish(entry, paid.wait(entry.edit, rule))
+        if rule.first_look_at <= time.time() and (finished := paid.peek(entry.edit, rule)):
+            return paid.finish(entry, finished)
+        from airflow_aluo.triggers.photo_edit import PhotoEditTrigger
+
+        return self.defer(
+            trigger=PhotoEditTrigger(
+                aluo_task_id=record.task_id(entry.edit),
+                aluo_conn_id=self.aluo_conn_id,
+                estimated_credits=entry.edit["credits"]["estimated"],
+                **asdict(rule),
+            ),
+            method_name=self.execute_complete.__name__,
+            timeout=timedelta(seconds=max(rule.deadline - time.time(), 0.0) + BACKSTOP),
+        )
 
     def execute_complete(self, context: Context, event: Any) -> EditRecord:
         """Go on when the triggerer has seen the edit's end."""
-        from airflow_aluo.triggers.photo_edit import read_event
+        from airflow_aluo.triggers.photo_edit import completed
 
-        accepted = self._remembered(context)
-        with paid_for(accepted):
-            return self._finished(context, record.completed(accepted, read_event(event), at=time.time()))
+        return self._resumed(context, lambda paid, pending: completed(event, paid.hook, pending))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Fail at once where the triggerer could not wait: another try would pay again."""
+        """Look once more where the triggerer could not wait."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except (TaskDeferralError, TaskDeferralTimeout) as error:
-            from airflow_aluo.hooks.aluo import AluoHook
+            from airflow_aluo.triggers.photo_edit import last_look
 
-            accepted = self._remembered(context)
-            with paid_for(accepted):
-                if finished := AluoHook(self.aluo_conn_id).peek(accepted):  # one last look
-                    return self._finished(context, finished)
-            how = how_to_go_on(accepted["aluo_task_id"])
-            raise AirflowFailException(f"the triggerer gave up ({error}). {how}") from error
+            reason = f"the triggerer gave up ({error})"
+            return self._resumed(context, lambda paid, pending: last_look(paid.hook, pending, reason))
 
-    def _remembered(self, context: Context) -> EditRecord:
-        """Return what was submitted before the task was deferred.
-
-        It is read from XCom and not passed by ``defer``: ``dag.test()`` loses what is passed.
-        """
-        ti = context["ti"]
-        found = ti.xcom_pull(task_ids=ti.task_id, key=_SUBMITTED, map_indexes=ti.map_index)
-        try:
-            return record.parse(found)
-        except AluoRequestInvalid as error:
-            how = "look up the edit in this task's earlier log; clearing this task submits, and pays, anew"
-            raise AirflowFailException(
-                f"XCom {_SUBMITTED!r} of this task is gone ({error}); {how}"
-            ) from error
+    def _resumed(self, context: Context, ending: Callable[[PaidEdit, EditRecord], EditRecord]) -> EditRecord:
+        with self._final_errors_fail():
+            self._paid = paid = self._edit_of(context)
+            entry = paid.resumed()
+        with paid.paid(entry.edit):
+            return paid.finish(entry, ending(paid, entry.edit))
 
     def on_kill(self) -> None:
-        """Say what becomes of an edit that is being waited for: there is no way to cancel it."""
-        if self._accepted:
-            self.log.warning("the task was killed. %s", how_to_go_on(self._accepted))
-        elif self._submitting:
-            from airflow_aluo.protocol.flows import unknown_outcome
+        """Say what becomes of the edit: there is no way to cancel it."""
+        if self._paid:
+            self._paid.say_what_becomes_of_it()
 
-            self.log.warning("the task was killed while it submitted. %s", unknown_outcome("killed"))
+    def _edit_of(self, context: Context) -> PaidEdit:
+        from airflow_aluo.hooks.aluo import AluoHook
+        from airflow_aluo.paid_edit import PaidEdit
+
+        return PaidEdit(context, AluoHook(self.aluo_conn_id), self.log)
+
+    def _final_errors_fail(self) -> AbstractContextManager[None]:
+        return final_errors_fail(but=AluoUnknownOutcome if self.on_unknown_outcome == "resubmit" else ())
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in photo_edit.PARAMETERS}
-
-    def _finished(self, context: Context, finished: EditRecord) -> EditRecord:
-        self.log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
-        context["ti"].xcom_push(key="result_urls", value=finished["result_urls"])
-        return finished
 
 
 def _pending(value: Any) -> bool:

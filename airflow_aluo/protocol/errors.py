@@ -205,11 +205,14 @@ class AluoEditFailed(AluoEditError):
 
 
 class AluoEditTimedOut(AluoEditError):
-    """The edit was not finished by the deadline. It goes on at Aluo; waiting again helps.
+    """The edit was not finished by the deadline. It goes on at Aluo.
+
+    Trying again by itself does not help: the deadline has passed. A person can wait for it anew.
 
     :param last_status: the last status word seen, ``None`` where no look succeeded.
     """
 
+    final = True
     facts = ("aluo_task_id", "last_status")
 
     def __init__(self, message: str, *, aluo_task_id: str, last_status: str | None) -> None:

@@ -22,6 +22,7 @@ from airflow_aluo.protocol.errors import (
     AluoError,
     AluoRateLimited,
     AluoReplyError,
+    AluoRequestRejected,
     AluoServerError,
     AluoUnknownOutcome,
 )
@@ -63,6 +64,9 @@ class Watcher(Protocol):
     def __call__(self, message: str, /, *args: object) -> object:
         """``message`` with ``%s`` for its arguments, as loggers take them."""
 
+
+#: HTTP's word for an edit that is not there, or not there yet.
+_NOT_FOUND: Final = 404
 
 #: What leaves it open where an edit stands: a wait survives it for a while.
 NO_ANSWER: Final = (AluoConnectionError, AluoReplyError, AluoServerError)
@@ -130,58 +134,96 @@ def _once(call: Call[T]) -> Flow[T]:
     return call.read(reply)
 
 
-def wait(aluo_task_id: str, rule: WaitRule, senses: Senses, tell: Watcher) -> Flow[Snapshot]:
-    """Wait until an edit has succeeded; each look is one call, without retries of its own.
+@dataclass(slots=True)
+class Progress:
+    """How a wait has gone so far. Plain JSON by ``asdict``: it outlives a worker between two looks."""
+
+    #: Looks taken.
+    looks: int = 0
+    #: Failed ones in a row.
+    failures: int = 0
+    #: Epoch seconds of the first of these.
+    first_failure_at: float = 0.0
+    #: The vendor's last word, ``None`` where no look succeeded yet.
+    last_status: str | None = None
+
+
+def wait(
+    aluo_task_id: str,
+    rule: WaitRule,
+    senses: Senses,
+    tell: Watcher,
+    *,
+    progress: Progress | None = None,
+    before_look: Callable[[], object] = lambda: None,
+) -> Flow[Snapshot]:
+    """Wait until an edit has succeeded, taking a :func:`look` as often as the rule says.
+
+    :param progress: of a wait that goes on; a new one by default.
+    :param before_look: is called before each look.
+    :returns: a snapshot whose phase is *succeeded*. Raises what :func:`look` raises.
+    """
+    progress = progress or Progress()
+    found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
+    while isinstance(found, Pause):
+        yield found
+        before_look()
+        found = yield from look(aluo_task_id, rule, progress, senses, tell)
+    return found
+
+
+def look(
+    aluo_task_id: str, rule: WaitRule, progress: Progress, senses: Senses, tell: Watcher
+) -> Flow[Snapshot | Pause]:
+    """Look once at an edit that is waited for: one call, without retries of its own.
 
     Looks that fail without an answer are survived as the rule says; a refusal ends the wait.
 
-    :returns: a snapshot whose phase is *succeeded*.
+    :param progress: of the wait; this look is added to it.
+    :returns: a snapshot whose phase is *succeeded*, or how long to pause until the next look.
     :raises AluoEditFailed: the edit ended FAILED.
-    :raises AluoEditTimedOut: the deadline passed; one last look was taken on it.
+    :raises AluoEditTimedOut: the deadline has passed, and this was the last look.
     :raises AluoApiError: Aluo refused to answer.
     :raises AluoConnectionError: no look succeeded for too long.
     :raises AluoReplyError: likewise.
     """
-    looks, patience, last_status = 0, _Patience(rule), None
+    progress.looks += 1
     trouble: AluoError | None = None
-    pause: float | None = rule.first_pause(senses.now())
-    while pause is not None:
-        yield Pause(pause)
-        looks += 1
-        asked: float | None = None
-        try:
-            snapshot = yield from _once(calls.status(aluo_task_id))
-        except AluoRateLimited as error:
-            asked = _asked(error)
-        except NO_ANSWER as error:
-            asked, trouble = _asked(error), error
-            if not patience.failures:
-                tell("look %s at edit %s failed, looking again: %s", looks, aluo_task_id, error)
-            if patience.ends(senses.now()):
-                raise
-        else:
-            if patience.failures or snapshot.status != last_status:
-                tell("edit %s is %s", aluo_task_id, snapshot.status)
-            patience, last_status, trouble = _Patience(rule), snapshot.status, None
-            if snapshot.phase is not Phase.RUNNING:
-                return succeeded(aluo_task_id, snapshot)
-        pause = rule.next_pause(looks, senses.now(), asked)
-    raise timed_out(aluo_task_id, last_status, trouble) from trouble
+    try:
+        snapshot = yield from _once(calls.status(aluo_task_id))
+    except (AluoRateLimited, AluoRequestRejected, *NO_ANSWER) as error:
+        trouble = error
+        first = not progress.failures
+        if _ends_a_wait(error, rule, progress, senses.now()):
+            raise
+        if first and progress.failures:
+            tell("look %s at edit %s failed, looking again: %s", progress.looks, aluo_task_id, error)
+    else:
+        if progress.failures or snapshot.status != progress.last_status:
+            tell("edit %s is %s", aluo_task_id, snapshot.status)
+        progress.failures, progress.last_status = 0, snapshot.status
+        if snapshot.phase is not Phase.RUNNING:
+            return succeeded(aluo_task_id, snapshot)
+    pause = rule.next_pause(progress.looks, senses.now(), None if trouble is None else _asked(trouble))
+    if pause is None:
+        failed = trouble if isinstance(trouble, NO_ANSWER) else None
+        raise timed_out(aluo_task_id, progress.last_status, failed) from failed
+    return Pause(pause)
 
 
-@dataclass(slots=True)
-class _Patience:
-    """Counts failed looks in a row."""
+def _ends_a_wait(error: AluoError, rule: WaitRule, progress: Progress, now: float) -> bool:
+    """Tell whether a look that failed ends the wait. ``now``: epoch seconds.
 
-    rule: WaitRule
-    failures: int = 0
-    first_at: float = 0.0
-
-    def ends(self, now: float) -> bool:
-        """Count another failure; return whether it was one too many. ``now``: epoch seconds."""
-        self.first_at = self.first_at if self.failures else now
-        self.failures += 1
-        return self.rule.gives_up(self.failures, self.first_at, now)
+    To be asked to wait (429) is no failure. That there is no such edit (404) is one only once a fresh edit
+    must be known. No answer is survived for a while. Anything else is a refusal.
+    """
+    if isinstance(error, AluoRateLimited):
+        return False
+    if isinstance(error, AluoRequestRejected):
+        return error.http_status != _NOT_FOUND or now >= rule.missing_until
+    progress.first_failure_at = progress.first_failure_at if progress.failures else now
+    progress.failures += 1
+    return rule.gives_up(progress.failures, progress.first_failure_at, now)
 
 
 def succeeded(aluo_task_id: str, snapshot: Snapshot) -> Snapshot:
@@ -203,8 +245,8 @@ def timed_out(aluo_task_id: str, last_status: str | None, trouble: AluoError | N
     seen = f"its last status was {last_status!r}" if last_status else "no look at it succeeded"
     seen = f"{seen}; the last look failed: {trouble.message}" if trouble else seen
     return AluoEditTimedOut(
-        f"edit {aluo_task_id} was not finished by the deadline: {seen}. It goes on at Aluo and may cost "
-        "credits; wait for it with PhotoEditStatusSensor and a longer timeout",
+        f"edit {aluo_task_id} was not finished by the deadline: {seen}. It goes on at Aluo; "
+        "wait for it again, with a longer timeout if it takes long",
         aluo_task_id=aluo_task_id,
         last_status=last_status,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
-from airflow_aluo.protocol.schedule import WaitRule
+from airflow_aluo.protocol.schedule import DEFAULT_TOLERATED_FAILURES, MISSING_GRACE, WaitRule
 from airflow_aluo.protocol.schemas import validator
 
 if TYPE_CHECKING:
@@ -143,23 +143,35 @@ def first_look_at(record: EditRecord, poll_interval: float) -> float:
 
     :param poll_interval: seconds to leave the edit alone after a fast submit.
     """
-    times = record["times"]
-    if times["submitted_at"] is None or times["accepted_at"] is None:
+    submitted_at = _moment(record["times"]["submitted_at"])
+    accepted_at = _moment(record["times"]["accepted_at"])
+    if submitted_at is None or accepted_at is None:
         return 0.0
-    try:
-        accepted_at = _epoch(times["accepted_at"])
-        took = accepted_at - _epoch(times["submitted_at"])
-    except ValueError:  # no day of any calendar: the schema counts digits only
-        return 0.0
-    return 0.0 if took >= SLOW_SUBMIT else accepted_at + poll_interval
+    return 0.0 if accepted_at - submitted_at >= SLOW_SUBMIT else accepted_at + poll_interval
 
 
-def wait_rule(record: EditRecord, *, now: float, timeout: float, poll_interval: float) -> WaitRule:
-    """Return how a record's edit is waited for. ``now``: epoch seconds; the others: seconds."""
+def wait_rule(
+    record: EditRecord,
+    *,
+    deadline: float,
+    poll_interval: float,
+    started_at: float,
+    tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
+) -> WaitRule:
+    """Return how a record's edit is waited for.
+
+    :param deadline: epoch seconds.
+    :param poll_interval: seconds between two looks.
+    :param started_at: epoch seconds at which the wait began, for a record that knows no acceptance.
+    :param tolerated_failures: failed looks in a row that the wait survives.
+    """
+    accepted_at = _moment(record["times"]["accepted_at"])
     return WaitRule(
-        deadline=now + timeout,
+        deadline=deadline,
         first_look_at=first_look_at(record, poll_interval),
         poll_interval=poll_interval,
+        tolerated_failures=tolerated_failures,
+        missing_until=(accepted_at or started_at) + MISSING_GRACE,
     )
 
 
@@ -188,8 +200,12 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
-def _epoch(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
+def _moment(time: str | None) -> float | None:
+    """Return a time of a record as epoch seconds, ``None`` where it has none."""
+    try:
+        return None if time is None else datetime.fromisoformat(time).timestamp()
+    except ValueError:  # no day of any calendar: the schema counts digits only
+        return None
 
 
 def _empty(status: str) -> EditRecord:

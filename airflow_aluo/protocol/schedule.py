@@ -52,6 +52,13 @@ MIN_PAUSE: Final = 0.1
 #: Seconds for which an edit is waited for: twenty times what the vendor calls usual.
 DEFAULT_TIMEOUT: Final = 600.0
 
+#: Failed looks in a row that a wait survives (and at least two minutes of them).
+DEFAULT_TOLERATED_FAILURES: Final = 5
+
+#: Seconds after an edit's acceptance for which a look may be answered 404. How long Aluo takes to show a
+#: fresh edit everywhere is not documented; a minute is what such a store may lag behind.
+MISSING_GRACE: Final = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class RetryRule:
@@ -90,11 +97,13 @@ class WaitRule:
     #: Ceiling of a pause in seconds, ``None`` for none.
     max_wait: float | None = None
     #: Failed looks in a row that a wait survives, however long they take …
-    tolerated_failures: int = 5
+    tolerated_failures: int = DEFAULT_TOLERATED_FAILURES
     #: … and seconds for which it survives failed looks, however many they are.
     tolerated_seconds: float = 120.0
     #: Survive any number of failed looks until the deadline.
     silent_fail: bool = False
+    #: Epoch seconds until which "no such edit" (404) means that Aluo does not show a fresh edit yet.
+    missing_until: float = 0.0
 
     def first_pause(self, now: float) -> float:
         """Return the seconds until the first look, at the deadline at the latest. ``now``: epoch seconds."""

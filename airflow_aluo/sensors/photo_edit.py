@@ -16,12 +16,23 @@ from airflow_aluo.airflow_names import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
+    TaskDeferralError,
     TaskDeferralTimeout,
     conf,
 )
+from airflow_aluo.arguments import count
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoEditTimedOut, AluoError
-from airflow_aluo.protocol.schedule import BACKSTOP, DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT, WaitRule
+from airflow_aluo.protocol.flows import Pause, Progress
+from airflow_aluo.protocol.schedule import (
+    BACKSTOP,
+    DEFAULT_POLL_INTERVAL,
+    DEFAULT_TIMEOUT,
+    DEFAULT_TOLERATED_FAILURES,
+    WaitRule,
+)
+from airflow_aluo.remembered_wait import RememberedWait
+from airflow_aluo.task_errors import goes_on
 from airflow_aluo.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -29,6 +40,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context, XComArg
 
+    from airflow_aluo.hooks.aluo import AluoHook
     from airflow_aluo.protocol.record import EditRecord
 
 __all__ = ["PhotoEditStatusSensor"]
@@ -39,9 +51,9 @@ class PhotoEditStatusSensor(BaseSensorOperator):
 
     The outcome is the same in poke, reschedule and deferrable mode: an edit that ended FAILED, a refused
     key or a refused id fails the task without using up retries; looks that bring no answer are survived
-    for a while (in reschedule mode until the timeout, for nobody counts them); a timeout is an
-    ``AirflowSensorTimeout`` chained from ``AluoEditTimedOut``. With ``soft_fail`` a timeout skips the task
-    and nothing else does; with ``never_fail`` every failure does.
+    for a while, then left to the task's retries; a timeout is an ``AirflowSensorTimeout`` chained from
+    ``AluoEditTimedOut``. With ``soft_fail`` a timeout skips the task and nothing else does; with
+    ``never_fail`` every failure does.
     ``result_urls`` is an XCom of its own, too, so ``wait.output["result_urls"]`` works.
 
     :param aluo_task_id: what :class:`~airflow_aluo.operators.photo_edit.PhotoEditOperator` returned, or
@@ -49,13 +61,18 @@ class PhotoEditStatusSensor(BaseSensorOperator):
     :param aluo_conn_id: the Airflow connection of the edit's account; by default the record's, or
         ``aluo_default`` for a bare id (templated).
     :param deferrable: wait in the triggerer, without a worker.
-    :param timeout: seconds to wait.
+    :param timeout: seconds to wait, retries included: counted from the first try's start, or from a clear.
     :param poke_interval: seconds between two looks, in every mode; ``exponential_backoff`` and ``max_wait``
         hold in every mode, too.
+    :param tolerated_failures: looks in a row that may fail without an answer; for two minutes any number may,
+        and with ``silent_fail`` any number until the timeout.
     """
 
     template_fields: Sequence[str] = ("aluo_task_id", "aluo_conn_id")
     ui_color = "#e3f0ea"
+
+    #: The edit that this process looks at.
+    _waited_for: EditRecord | None = None
 
     def __init__(
         self,
@@ -65,42 +82,51 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: timedelta | float = DEFAULT_TIMEOUT,
         poke_interval: timedelta | float = DEFAULT_POLL_INTERVAL,
+        tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
         **kwargs: Any,
     ) -> None:
         super().__init__(timeout=timeout, poke_interval=poke_interval, **kwargs)
         self.aluo_task_id = aluo_task_id
         self.aluo_conn_id = aluo_conn_id
         self.deferrable = deferrable
+        self.tolerated_failures = count("tolerated_failures", tolerated_failures)
         self._upstream = Upstream.of("aluo_task_id", aluo_task_id)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002  # Airflow asks so
         """Look once; done when the edit has succeeded."""
         with self._outcomes():
             pending = self._pending()
-            finished = self._hook(pending).peek(pending)
-            return PokeReturnValue(finished is not None, finished)
+            found = self._hook(pending).look(pending, self._rule(pending, time.time()), Progress())
+            done = not isinstance(found, Pause)
+            return PokeReturnValue(done, found if done else None)
 
     def execute(self, context: Context) -> EditRecord:
         """Wait in the chosen mode."""
         with self._outcomes():
             pending = self._pending()
-            rule = self._rule(context, pending)
+            wait = self._remembered(context, pending)
+            rule = self._rule(pending, wait.started_at)
             if not self.deferrable and not self.reschedule:
                 return self._finished(context, self._hook(pending).complete(pending, rule))
-            return self._wait_without_worker(context, pending, rule)
+            return self._wait_without_worker(context, pending, wait, rule)
 
-    def _wait_without_worker(self, context: Context, pending: EditRecord, rule: WaitRule) -> EditRecord:
+    def _wait_without_worker(
+        self, context: Context, pending: EditRecord, wait: RememberedWait, rule: WaitRule
+    ) -> EditRecord:
         """Look if that can pay, then leave the worker until the triggerer or the next look."""
-        hook, now = self._hook(pending), time.time()
-        if now >= rule.deadline:
-            return self._finished(context, hook.complete(pending, rule))  # the last look decides
-        if rule.first_look_at <= now and (finished := hook.peek(pending)):
-            return self._finished(context, finished)
+        pause = rule.first_pause(time.time())
+        if not wait.progress.looks:  # what is not remembered follows from the time
+            wait.progress.looks = rule.looks_after(time.time() - wait.started_at) - 1
+        if pause <= 0:
+            found = self._hook(pending).look(pending, rule, wait.progress)
+            if not isinstance(found, Pause):
+                return self._finished(context, found)
+            wait.save()
+            pause = found.seconds
+        next_look_at = time.time() + pause
         if self.deferrable:
-            return self._defer(pending, rule)
-        waited = now - (rule.deadline - self.timeout)
-        pause = rule.first_pause(now) or rule.next_pause(rule.looks_after(waited), now) or 0.0
-        next_look = datetime.fromtimestamp(now + pause, UTC)
+            return self._defer(pending, replace(rule, first_look_at=next_look_at))
+        next_look = datetime.fromtimestamp(next_look_at, UTC)
         raise AirflowRescheduleException(next_look)  # type: ignore[no-untyped-call]  # Airflow's
 
     def _defer(self, pending: EditRecord, rule: WaitRule) -> NoReturn:
@@ -108,47 +134,73 @@ class PhotoEditStatusSensor(BaseSensorOperator):
 
         self.defer(
             trigger=PhotoEditTrigger(
-                aluo_task_id=record.task_id(pending), aluo_conn_id=self._conn_id(pending), **asdict(rule)
+                aluo_task_id=record.task_id(pending),
+                aluo_conn_id=self._conn_id(pending),
+                estimated_credits=pending["credits"]["estimated"],
+                **asdict(rule),
             ),
             method_name=self.execute_complete.__name__,
-            timeout=timedelta(seconds=self.timeout + BACKSTOP),
+            timeout=timedelta(seconds=max(rule.deadline - time.time(), 0.0) + BACKSTOP),
         )
 
     def execute_complete(self, context: Context, event: Any) -> EditRecord:
         """Go on when the triggerer has seen the edit's end."""
-        from airflow_aluo.triggers.photo_edit import read_event
+        from airflow_aluo.triggers.photo_edit import completed
 
         with self._outcomes():
-            finished = record.completed(self._pending(), read_event(event), at=time.time())
-            return self._finished(context, finished)
+            pending = self._pending()
+            return self._finished(context, completed(event, self._hook(pending), pending))
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume without the base sensor's habit of skipping on every failure under ``soft_fail``."""
+        from airflow_aluo.triggers.photo_edit import last_look
+
         with self._outcomes():
             try:
                 return BaseOperator.resume_execution(self, next_method, next_kwargs, context)
             except TaskDeferralTimeout:
                 pending = self._pending()
-                rule = WaitRule(deadline=time.time(), poll_interval=self.poke_interval)
+                rule = self._rule(pending, time.time() - self.timeout)  # the last look decides
                 return self._finished(context, self._hook(pending).complete(pending, rule))
+            except TaskDeferralError as error:
+                pending = self._pending()
+                reason = f"the triggerer gave up ({error})"
+                return self._finished(context, last_look(self._hook(pending), pending, reason))
+
+    def on_kill(self) -> None:
+        """Say what becomes of the edit: there is no way to cancel it."""
+        if (edit := self._waited_for) is not None:
+            becomes = goes_on(edit["aluo_task_id"], edit["credits"]["estimated"])
+            self.log.warning("the task is told to end. %s; clear this task to wait for it again", becomes)
 
     def _pending(self) -> EditRecord:
         self._upstream.check(self.aluo_task_id, self.upstream_task_ids)
-        return record.of_edit(self.aluo_task_id, aluo_conn_id=self.aluo_conn_id or "aluo_default")
+        found = record.of_edit(self.aluo_task_id, aluo_conn_id=self.aluo_conn_id or "aluo_default")
+        self._waited_for = found
+        return found
 
     def _conn_id(self, pending: EditRecord) -> str:
         return self.aluo_conn_id or pending["aluo_conn_id"] or "aluo_default"
 
-    def _hook(self, pending: EditRecord) -> Any:
+    def _hook(self, pending: EditRecord) -> AluoHook:
         from airflow_aluo.hooks.aluo import AluoHook
 
         return AluoHook(self._conn_id(pending))
 
-    def _rule(self, context: Context, pending: EditRecord) -> WaitRule:
-        """Return how to wait: in reschedule mode the clock runs from the first start."""
-        started = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
-        now = started.timestamp() if started else time.time()
-        rule = record.wait_rule(pending, now=now, timeout=self.timeout, poll_interval=self.poke_interval)
+    def _remembered(self, context: Context, pending: EditRecord) -> RememberedWait:
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        started_at = first.timestamp() if first else None
+        return RememberedWait(context, record.task_id(pending), self.log, started_at)
+
+    def _rule(self, pending: EditRecord, started_at: float) -> WaitRule:
+        """Return how to wait. ``started_at``: epoch seconds at which the wait began."""
+        rule = record.wait_rule(
+            pending,
+            deadline=started_at + self.timeout,
+            poll_interval=self.poke_interval,
+            started_at=started_at,
+            tolerated_failures=self.tolerated_failures,
+        )
         return replace(
             rule,
             exponential_backoff=self.exponential_backoff,

@@ -15,6 +15,7 @@ MODULES = sorted([*PACKAGE.rglob("*.py"), *EXAMPLES.glob("*.py")])
 #: What users import.
 PUBLIC = [
     PACKAGE / "protocol" / "errors.py",
+    PACKAGE / "retry_policy.py",
     *(
         path
         for folder in ("hooks", "operators", "sensors", "triggers")

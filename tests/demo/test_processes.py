@@ -13,7 +13,8 @@ import pytest
 
 from airflow_aluo.demo import processes as module
 from airflow_aluo.demo.guard import left_behind
-from airflow_aluo.demo.processes import ProcessError, Processes, session_members, signals_later
+from airflow_aluo.demo.processes import ENDING, ProcessError, Processes, session_members
+from airflow_aluo.signals_later import signals_later
 
 PYTHON = sys.executable
 #: Starts a child in a process group of its own, as Airflow does for a task, says both ids, and waits.
@@ -104,7 +105,7 @@ def test_ctrl_c_waits_until_a_started_process_is_known() -> None:
     known = []
 
     def start() -> None:
-        with signals_later():
+        with signals_later(*ENDING):
             signal.raise_signal(signal.SIGINT)
             known.append("process")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from airflow_aluo.protocol.errors import (
     AluoUnauthorized,
     AluoUnknownOutcome,
 )
+from airflow_aluo.protocol.flows import Pause, Progress
 from airflow_aluo.protocol.schedule import WaitRule
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
@@ -195,8 +197,9 @@ def test_a_look_in_passing_survives_that_no_answer_comes(
 ) -> None:
     headers = {"Retry-After": retry_after} if retry_after else None
     played.reply(status, b"", headers=headers, meanwhile=lambda: clock.shift(61))
-    assert AluoHook().peek(record.of_edit("edit_1", aluo_conn_id="aluo_default")) is None
-    assert "warning: no look at edit edit_1 succeeded" in str(logs)
+    pending = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    assert isinstance(AluoHook().look(pending, WaitRule(deadline=time.time() + 600), Progress()), Pause)
+    assert ("info: look 1 at edit edit_1 failed, looking again" in str(logs)) == (status != 429)
     assert len(played.requests) == 1
 
 
@@ -205,12 +208,14 @@ def test_a_look_in_passing_tells_an_end_from_a_running_edit(played: Any) -> None
     played.status("WORKING")
     played.status("SUCCESS", "https://cdn.example/a.png")
     played.status("FAILED")
-    assert AluoHook().peek(pending) is None
-    found = AluoHook().peek(pending)
-    assert found
+    rule, progress = WaitRule(deadline=time.time() + 600), Progress()
+    assert isinstance(AluoHook().look(pending, rule, progress), Pause)
+    found = AluoHook().look(pending, rule, progress)
+    assert not isinstance(found, Pause)
     assert found["result_urls"] == ["https://cdn.example/a.png"]
     with pytest.raises(AluoEditFailed):
-        AluoHook().peek(pending)
+        AluoHook().look(pending, rule, progress)
+    assert (progress.looks, progress.last_status) == (3, "FAILED")
 
 
 def test_the_record_of_a_task_function_is_taken_by_sensor_and_download(

@@ -18,6 +18,7 @@ from airflow_aluo.airflow_names import (
     AirflowTaskTimeout,
 )
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import (
     AluoConnectionError,
     AluoEditFailed,
@@ -131,7 +132,7 @@ def test_the_triggerer_is_told_all_by_plain_json(sandbox: Any, connections: Any,
     assert again.aluo_task_id == tasks.ti.xcoms["edit", "aluo_task_id"]
     assert again.rule.poll_interval == 7
     assert deferred.method_name == "execute_complete"
-    assert deferred.timeout == timedelta(seconds=120 + 600)
+    assert deferred.timeout.total_seconds() == pytest.approx(120 + 600, abs=5)
     assert connections.key not in str(deferred.trigger.serialize())
 
 
@@ -470,14 +471,15 @@ def test_only_an_edit_that_failed_may_be_tried_again(sandbox: Any, tasks: Any, *
     [((401, -2), "AluoUnauthorized"), ((404, -1), "AluoRequestRejected")],
 )
 def test_a_refused_look_fails_at_once_and_names_the_edit(
-    played: Any, tasks: Any, *, deferrable: bool, refusal: tuple[int, int], error: str
+    played: Any, tasks: Any, clock: Any, *, deferrable: bool, refusal: tuple[int, int], error: str
 ) -> None:
     played.reply(200, ACCEPTED)
-    played.refuse(*refusal)
-    with pytest.raises(AirflowFailException, match=f"{error}: .*accepted this edit as edit_1"):
+    played.refuse(*refusal, meanwhile=lambda: clock.shift(61))  # a fresh edit may not be known yet
+    with pytest.raises(AirflowFailException, match=f"{error}: .*edit edit_1 goes on at Aluo"):
         tasks.run(edit(image_urls=URL, deferrable=deferrable))
 
 
+@pytest.mark.usefixtures("no_store")
 @WAYS
 def test_a_timeout_fails_at_once_and_says_how_to_go_on(played: Any, tasks: Any, *, deferrable: bool) -> None:
     played.reply(200, ACCEPTED)
@@ -489,6 +491,7 @@ def test_a_timeout_fails_at_once_and_says_how_to_go_on(played: Any, tasks: Any, 
     assert caught.value.__cause__.last_status == "WORKING"
 
 
+@pytest.mark.usefixtures("no_store")
 @WAYS
 @pytest.mark.parametrize("status", [500, 200], ids=["server-error", "garbage"])
 def test_an_aluo_that_is_gone_fails_at_once_and_names_the_edit(
@@ -496,7 +499,7 @@ def test_an_aluo_that_is_gone_fails_at_once_and_names_the_edit(
 ) -> None:
     played.reply(200, ACCEPTED)
     played.reply(status, b"", meanwhile=lambda: clock.shift(25))
-    with pytest.raises(AirflowFailException, match="accepted this edit as edit_1"):
+    with pytest.raises(AirflowFailException, match="edit edit_1 goes on at Aluo"):
         tasks.run(edit(image_urls=URL, deferrable=deferrable))
     assert len(played.requests) == 7
 
@@ -511,6 +514,7 @@ def test_looks_without_an_answer_are_survived(played: Any, tasks: Any, *, deferr
     assert tasks.run(edit(image_urls=URL, deferrable=deferrable))["status"] == "SUCCESS"
 
 
+@pytest.mark.usefixtures("no_store")
 @pytest.mark.parametrize("key", ["submitted", "aluo_task_id", "result_urls"])
 def test_an_xcom_that_cannot_be_stored_fails_at_once_and_names_the_edit(
     sandbox: Any, tasks: Any, key: str
@@ -528,6 +532,7 @@ def test_an_xcom_that_cannot_be_stored_fails_at_once_and_names_the_edit(
     assert sandbox.accepted == 1
 
 
+@pytest.mark.usefixtures("no_store")
 def test_an_execution_timeout_during_the_wait_fails_at_once_and_names_the_edit(
     played: Any, tasks: Any
 ) -> None:
@@ -556,7 +561,8 @@ SUCCEEDED = {
 
 @pytest.fixture
 def deferred(sandbox: Any, tasks: Any) -> PhotoEditOperator:
-    """A task whose edit was accepted."""
+    """A task whose edit was accepted and goes on."""
+    sandbox.settings(durations=100_000)
     task = edit(image_urls=sandbox.photo, wait_for_completion=False)
     tasks.start(task)
     return task
@@ -576,6 +582,7 @@ def test_an_event_of_a_failed_edit_may_be_tried_again(deferred: PhotoEditOperato
         tasks.resume(deferred, "execute_complete", {"event": event})
 
 
+@pytest.mark.usefixtures("no_store")
 @pytest.mark.parametrize(
     "event",
     [
@@ -601,7 +608,7 @@ def test_any_other_event_fails_at_once_and_names_the_edit(
     deferred: PhotoEditOperator, tasks: Any, event: Any
 ) -> None:
     aluo_task_id = tasks.ti.xcoms["edit", "aluo_task_id"]
-    with pytest.raises(AirflowFailException, match=f"accepted this edit as {aluo_task_id}"):
+    with pytest.raises(AirflowFailException, match=f"edit {aluo_task_id} goes on at Aluo"):
         tasks.resume(deferred, "execute_complete", {"event": event})
 
 
@@ -616,12 +623,13 @@ def waiting(played: Any, tasks: Any, connections: Any) -> PhotoEditOperator:
     return task
 
 
+@pytest.mark.usefixtures("no_store")
 @pytest.mark.parametrize("reason", ["Trigger timeout", "Trigger failure"])
 def test_a_triggerer_that_gave_up_fails_at_once_and_names_the_edit(
     waiting: PhotoEditOperator, played: Any, tasks: Any, reason: str
 ) -> None:
     played.status("PROCESSING")
-    with pytest.raises(AirflowFailException, match=r"the triggerer gave up.*accepted this edit as edit_1"):
+    with pytest.raises(AirflowFailException, match=r"the triggerer gave up.*edit edit_1 goes on at Aluo"):
         tasks.resume(waiting, "__fail__", {"error": reason})
 
 
@@ -636,21 +644,21 @@ def test_an_edit_that_has_succeeded_is_not_lost_with_its_trigger(
 
 def test_a_task_killed_before_the_submit_has_nothing_to_say(logs: list[str]) -> None:
     edit(image_urls=URL).on_kill()
-    assert not [line for line in logs if "killed" in line]
+    assert not [line for line in logs if "told to end" in line]
 
 
+@pytest.mark.usefixtures("no_store")
 def test_a_template_that_cannot_be_rendered_again_fails_at_once_and_names_the_edit(tasks: Any) -> None:
     task = edit(prompt="{{ prompt_of_the_day() }}", image_urls=URL)
     context = tasks.context(task)
     with pytest.raises(UndefinedError):  # nothing was submitted yet: the next try may
         task.render_template_fields(context)
-    tasks.ti.xcoms["edit", "aluo_task_id"] = "edit_1"
-    with pytest.raises(
-        AirflowFailException, match=r"cannot be rendered again .*accepted this edit as edit_1"
-    ):
+    tasks.ti.xcoms["edit", "submitted"] = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    with pytest.raises(AirflowFailException, match=r"cannot be rendered again .*edit edit_1 goes on at Aluo"):
         task.render_template_fields(context)
 
 
+@pytest.mark.usefixtures("no_store")
 @pytest.mark.parametrize("method", ["execute_complete", "__fail__"])
 def test_an_edit_whose_record_is_gone_fails_at_once(
     deferred: PhotoEditOperator, tasks: Any, method: str
@@ -678,9 +686,10 @@ def test_a_killed_task_says_what_becomes_of_its_edit(played: Any, tasks: Any, lo
     played.reply(200, ACCEPTED, meanwhile=kill)
     played.status("SUCCESS", "https://cdn.example/a.png", meanwhile=kill)
     tasks.start(Killed(task_id="edit", prompt=PROMPT, image_urls=URL, poll_interval=0.1))
-    while_submitting, while_waiting = [line for line in logs if "killed" in line]
-    assert while_submitting.startswith("warning: the task was killed while it submitted. nobody knows")
-    assert while_waiting.startswith("warning: the task was killed. Aluo accepted this edit as edit_1")
+    while_submitting, while_waiting = [line for line in logs if "told to end" in line]
+    assert while_submitting.startswith("warning: the task is told to end while it submits. nobody knows")
+    assert while_waiting.startswith("warning: the task is told to end. edit edit_1 goes on at Aluo, where")
+    assert while_waiting.endswith("may cost 40 credits; clear this task to go on with it")
 
 
 @pytest.mark.parametrize(

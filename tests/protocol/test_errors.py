@@ -89,7 +89,13 @@ def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
 
 def test_only_what_a_person_must_mend_is_final() -> None:
     final = {cls for cls in classes() if cls.final}
-    assert final == {AluoRequestInvalid, AluoRequestRejected, AluoUnauthorized, AluoUnknownOutcome}
+    assert final == {
+        AluoEditTimedOut,
+        AluoRequestInvalid,
+        AluoRequestRejected,
+        AluoUnauthorized,
+        AluoUnknownOutcome,
+    }
 
 
 def test_each_class_says_whether_trying_again_helps() -> None:

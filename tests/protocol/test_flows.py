@@ -455,6 +455,40 @@ def test_a_refusal_ends_a_wait_at_once(recorded: Recorded, case: str, error_type
     assert len(world.called_at) == 2
 
 
+def test_an_edit_that_is_not_known_yet_is_waited_for_and_then_not_any_more(recorded: Recorded) -> None:
+    missing = Reply(404, {}, recorded("refused_prompt").body, 0.0)
+    rule = WaitRule(deadline=START + 600, poll_interval=10, missing_until=START + 25)
+    world = World()
+    assert wait(world, rule, [missing, missing, missing, recorded("status_success")]).status == "SUCCESS"
+    world = World()
+    assert isinstance(wait(world, rule, repeat(missing)), AluoRequestRejected)
+    assert world.called_at == [START, START + 10, START + 20, START + 30]
+
+
+def test_a_wait_can_be_gone_on_with_look_by_look(recorded: Recorded) -> None:
+    world, progress = World(), flows.Progress()
+    rule = WaitRule(deadline=START + 600, poll_interval=10, exponential_backoff=True)
+    pauses = []
+    for case in ("status_processing", "bad_gateway", "status_processing"):
+        found = world.play(flows.look("edit_1", rule, progress, world.senses, world.tell), [recorded(case)])
+        pauses.append(found.seconds)
+    assert pauses == [10, 20, 40]
+    assert (progress.looks, progress.failures, progress.last_status) == (3, 0, "PROCESSING")
+
+
+def test_an_errand_is_done_before_each_look(recorded: Recorded) -> None:
+    world, done = World(), []
+    flow = flows.wait(
+        "edit_1",
+        WaitRule(deadline=START + 600),
+        world.senses,
+        world.tell,
+        before_look=lambda: done.append(len(world.called_at)),
+    )
+    world.play(flow, [recorded("status_processing"), recorded("status_success")])
+    assert done == [0, 1]
+
+
 def test_a_429_slows_a_wait_down_and_never_ends_it() -> None:
     world = World()
     outcomes = [reply_of({"code": 429, "success": False}, 429, {"retry-after": "50"}), BUSY, SUCCESS]

@@ -168,15 +168,31 @@ def test_every_time_is_written_as_the_schema_has_it_and_read_back(at: float) -> 
     found = submitted()
     found["times"]["landed_at"] = record.iso(at)
     record.parse(found)
-    assert record._epoch(record.iso(at)) == pytest.approx(at, abs=1e-5)
+    assert record._moment(record.iso(at)) == pytest.approx(at, abs=1e-5)
 
 
 def test_a_wait_begins_when_a_look_can_pay_and_ends_after_the_timeout() -> None:
     found = submitted(took=1.0)
-    rule = record.wait_rule(found, now=SUBMITTED_AT + 2, timeout=60.0, poll_interval=7.0)
-    assert rule == WaitRule(
-        deadline=SUBMITTED_AT + 62, first_look_at=record.first_look_at(found, 7.0), poll_interval=7.0
+    rule = record.wait_rule(
+        found,
+        deadline=SUBMITTED_AT + 62,
+        poll_interval=7.0,
+        started_at=SUBMITTED_AT + 30,
+        tolerated_failures=3,
     )
+    assert rule == WaitRule(
+        deadline=SUBMITTED_AT + 62,
+        first_look_at=record.first_look_at(found, 7.0),
+        poll_interval=7.0,
+        tolerated_failures=3,
+        missing_until=SUBMITTED_AT + 61,
+    )
+
+
+def test_an_edit_of_unknown_age_may_be_missing_for_a_while_after_the_wait_began() -> None:
+    found = record.of_edit("edit_1", aluo_conn_id="c")
+    rule = record.wait_rule(found, deadline=2000.0, poll_interval=7.0, started_at=1000.0)
+    assert rule.missing_until == 1060.0
 
 
 @pytest.mark.parametrize(

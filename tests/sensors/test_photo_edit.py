@@ -16,7 +16,6 @@ from airflow_aluo.airflow_names import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
-    TaskDeferralError,
 )
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol import record
@@ -95,6 +94,11 @@ def test_a_wait_ends_well(
     assert "signature" not in str(logs)
 
 
+#: An edit that every server of Aluo's must know by now.
+OLD: Any = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+OLD["times"]["accepted_at"] = record.iso(1_700_000_000)
+
+
 def it_failed(played: Any) -> None:
     played.status("WORKING")
     played.status("FAILED")
@@ -142,10 +146,11 @@ def test_a_wait_ends_badly(
 ) -> None:
     scene(played)
     flags = {flag: True} if flag else {}
+    edit = OLD if scene is the_id_is_not_known else "edit_1"
     if flag == "never_fail" or (flag == "soft_fail" and cause is AluoEditTimedOut):
         error = AirflowSkipException
     with pytest.raises(error) as caught:
-        tasks.run(wait(**mode, **flags, timeout=0.4 if scene is it_never_ends else 60))
+        tasks.run(wait(edit, **mode, **flags, timeout=0.4 if scene is it_never_ends else 60))
     assert type(caught.value) is error
     assert type(caught.value.__cause__) is cause
     assert said in str(caught.value) or flag == "never_fail"
@@ -159,7 +164,16 @@ def test_no_wait_looks_more_often_than_it_should(played: Any, tasks: Any, mode: 
     assert 2 <= len(played.requests) <= 5
 
 
-@pytest.mark.parametrize("way", ["poke", "deferrable"])
+def test_a_fresh_edit_that_is_not_known_yet_is_waited_for(
+    played: Any, tasks: Any, mode: dict[str, Any]
+) -> None:
+    played.refuse(404, -1)
+    played.refuse(404, -1)
+    played.status("SUCCESS", PICTURE)
+    assert tasks.run(wait(**mode))["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("way", ["poke", "reschedule", "deferrable"])
 def test_an_aluo_that_is_gone_for_minutes_leaves_it_to_the_tasks_retries(
     played: Any, tasks: Any, clock: Any, way: str
 ) -> None:
@@ -169,15 +183,15 @@ def test_an_aluo_that_is_gone_for_minutes_leaves_it_to_the_tasks_retries(
         tasks.run(wait(**MODES[way], timeout=10_000, soft_fail=True))
 
 
-@pytest.mark.parametrize(("way", "flags"), [("poke", True), ("deferrable", True), ("reschedule", False)])
+@pytest.mark.parametrize("way", ["poke", "deferrable", "reschedule"])
 def test_an_aluo_that_is_gone_can_be_survived_until_the_timeout(
-    played: Any, tasks: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, *, way: str, flags: bool
+    played: Any, tasks: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.setattr("time.sleep", clock.shift)
     played.status("WORKING")
     played.reply(502, b"", meanwhile=lambda: clock.shift(25))
     with pytest.raises(AirflowSensorTimeout, match="edit_1 was not finished"):
-        tasks.run(wait(**MODES[way], timeout=400, silent_fail=flags))
+        tasks.run(wait(**MODES[way], timeout=400, silent_fail=True))
 
 
 @pytest.mark.parametrize("way", ["poke", "reschedule", "deferrable"])
@@ -407,7 +421,7 @@ def test_the_triggerer_waits_as_the_sensor_was_told(played: Any, connections: An
     assert rule.deadline == pytest.approx(now() + 100, abs=5)
     assert (rule.poll_interval, rule.exponential_backoff, rule.max_wait) == (7, True, 50)
     assert rule.silent_fail
-    assert deferred.timeout == timedelta(seconds=100 + 600)
+    assert deferred.timeout.total_seconds() == pytest.approx(100 + 600, abs=5)
     assert connections.key not in str(deferred.trigger.serialize())
 
 
@@ -431,9 +445,14 @@ def test_a_triggerer_that_never_came_back_is_followed_by_a_last_look(
 
 
 @pytest.mark.parametrize("flag", [None, "soft_fail", "never_fail"])
-def test_a_trigger_that_broke_leaves_it_to_the_tasks_retries(tasks: Any, flag: str | None) -> None:
+def test_a_trigger_that_broke_leaves_a_running_edit_to_the_tasks_retries(
+    played: Any, tasks: Any, flag: str | None
+) -> None:
+    played.status("WORKING")
     sensor = wait(**({flag: True} if flag else {}))
-    with pytest.raises(AirflowSkipException if flag == "never_fail" else TaskDeferralError):
+    with pytest.raises(
+        AirflowSkipException if flag == "never_fail" else AluoError, match=r"gave up \(Trigger failure\)"
+    ):
         tasks.resume(sensor, "__fail__", {"error": "Trigger failure", "traceback": ["a line"]})
 
 
@@ -449,15 +468,141 @@ def test_a_trigger_that_broke_leaves_it_to_the_tasks_retries(tasks: Any, flag: s
     ids=str,
 )
 @pytest.mark.parametrize("flag", [None, "soft_fail", "never_fail"])
-def test_an_event_that_cannot_be_read_leaves_it_to_the_tasks_retries(
-    tasks: Any, event: Any, flag: str | None
+def test_an_event_that_cannot_be_read_leaves_a_running_edit_to_the_tasks_retries(
+    played: Any, tasks: Any, event: Any, flag: str | None
 ) -> None:
+    played.status("WORKING")
     sensor = wait(**({flag: True} if flag else {}))
     with pytest.raises(AirflowSkipException if flag == "never_fail" else AluoError):
         tasks.resume(sensor, "execute_complete", {"event": event})
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [("execute_complete", {"event": "success"}), ("__fail__", {"error": "Trigger failure"})],
+)
+def test_an_edit_is_looked_at_once_more_when_its_wait_ended_without_a_word(
+    played: Any, tasks: Any, method: str, arguments: dict[str, Any]
+) -> None:
+    played.status("SUCCESS", PICTURE)
+    assert tasks.resume(wait(), method, arguments)["result_urls"] == [PICTURE]
 
 
 def test_an_events_error_is_the_waits(tasks: Any) -> None:
     event = {"error": dump(AluoEditFailed("edit edit_1 ended FAILED", aluo_task_id="edit_1"))}
     with pytest.raises(AirflowFailException, match="ended FAILED"):
         tasks.resume(wait(soft_fail=True), "execute_complete", {"event": event})
+
+
+# --- over tries and restarts -----------------------------------------------------------------------------
+
+
+def remembered(tasks: Any) -> Any:
+    tasks.store.task_id = "wait"
+    return tasks.store.get("aluo_wait")
+
+
+def gives_way(tasks: Any, sensor: PhotoEditStatusSensor) -> None:
+    """Run until the worker is left, or dies in its pause."""
+
+    def die(_: float) -> None:
+        raise SystemExit(9)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", die)
+        with pytest.raises((SystemExit, TaskDeferred, AirflowRescheduleException)):
+            tasks.start(sensor)
+
+
+def test_a_retry_keeps_the_first_starts_deadline(
+    played: Any, tasks: Any, clock: Any, mode: dict[str, Any]
+) -> None:
+    played.status("WORKING")
+    sensor = wait(**mode, timeout=60)
+    gives_way(tasks, sensor)
+    clock.shift(61)
+    tasks.next_try()
+    tasks.ti.first_reschedule = None
+    with pytest.raises(AirflowSensorTimeout, match="its last status was 'WORKING'"):
+        tasks.start(sensor)
+
+
+def test_a_clear_gets_a_new_deadline(played: Any, tasks: Any, clock: Any, mode: dict[str, Any]) -> None:
+    played.status("WORKING")
+    sensor = wait(**mode, timeout=60)
+    gives_way(tasks, sensor)
+    clock.shift(61)
+    tasks.next_try(cleared=True)
+    tasks.ti.first_reschedule = None
+    gives_way(tasks, sensor)
+
+
+def test_another_edit_gets_a_new_deadline(played: Any, tasks: Any, clock: Any, mode: dict[str, Any]) -> None:
+    played.status("WORKING")
+    gives_way(tasks, wait("edit_1", **mode, timeout=60))
+    clock.shift(61)
+    tasks.next_try()
+    tasks.ti.first_reschedule = None
+    gives_way(tasks, wait("edit_2", **mode, timeout=60))
+    assert remembered(tasks)["aluo_task_id"] == "edit_2"
+
+
+def test_the_last_word_is_named_when_the_last_look_fails(played: Any, tasks: Any, clock: Any) -> None:
+    played.status("PAINTING")
+    sensor = wait(mode="reschedule", timeout=60)
+    gives_way(tasks, sensor)
+    clock.shift(61)
+    played.anew()
+    played.reply(502, b"<html>")
+    with pytest.raises(AirflowSensorTimeout, match="its last status was 'PAINTING'; the last look failed"):
+        tasks.start(sensor)
+
+
+@pytest.mark.parametrize("failing", ["get aluo_wait", "set aluo_wait"])
+def test_a_store_that_fails_does_not_end_a_wait(
+    played: Any, tasks: Any, mode: dict[str, Any], logs: list[str], failing: str
+) -> None:
+    def fails(what: str) -> None:
+        if what == failing:
+            raise OSError("the API server is away")
+
+    tasks.store.before = fails
+    played.status("WORKING")
+    played.status("SUCCESS", PICTURE)
+    assert tasks.run(wait(**mode))["status"] == "SUCCESS"
+    assert "warning: how long this task has waited" in str(logs)
+
+
+@pytest.mark.parametrize("value", ["soon", {}, {"aluo_task_id": "edit_1", "max_tries": 2}, {"progress": 1}])
+def test_what_nobody_can_read_is_no_wait(played: Any, tasks: Any, value: Any) -> None:
+    played.status("SUCCESS", PICTURE)
+    tasks.store.task_id = "wait"
+    tasks.store.set("aluo_wait", value)
+    assert tasks.run(wait())["status"] == "SUCCESS"
+
+
+@pytest.mark.usefixtures("no_store")
+def test_without_a_store_a_rescheduled_wait_goes_by_its_first_reschedule(
+    played: Any, tasks: Any, clock: Any
+) -> None:
+    played.status("WORKING")
+    sensor = wait(mode="reschedule", timeout=60)
+    gives_way(tasks, sensor)
+    tasks.ti.first_reschedule = datetime.now(UTC)
+    clock.shift(61)
+    with pytest.raises(AirflowSensorTimeout):
+        tasks.start(sensor)
+
+
+def test_a_killed_sensor_says_what_becomes_of_the_edit(played: Any, tasks: Any, logs: list[str]) -> None:
+    sensor = wait()
+    sensor.on_kill()
+    assert logs == []
+    played.status("WORKING", meanwhile=lambda: None)
+    gives_way(tasks, sensor)
+    edit = sensor.prepare_for_execution()
+    edit.poke(tasks.context(edit))
+    edit.on_kill()
+    assert logs[-1].startswith(
+        "warning: the task is told to end. edit edit_1 goes on at Aluo, where nothing can"
+    )

@@ -160,6 +160,15 @@ def test_many_waits_do_not_stand_in_each_others_way(played: Any) -> None:
     assert time.monotonic() - started < 5  # one after the other they need more than 6
 
 
+async def test_a_wait_that_is_ended_from_outside_says_what_becomes_of_the_edit(logs: list[str]) -> None:
+    await trigger(estimated_credits=35.0).on_kill()
+    await trigger().on_kill()
+    known, unknown = logs
+    assert known.startswith("warning: this wait was ended from outside. edit edit_1 goes on at Aluo, where")
+    assert "may cost 35 credits" in known
+    assert "may cost credits" in unknown
+
+
 # --- what is seen of an event ----------------------------------------------------------------------------
 
 EVENT = {

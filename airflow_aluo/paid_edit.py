@@ -1,0 +1,259 @@
+"""A task's one paid edit: submitted once, remembered across tries, never left without a word."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
+from airflow_aluo.durable import Look, Seen, begin, finish
+from airflow_aluo.edit_memory import EditMemory
+from airflow_aluo.protocol import record
+from airflow_aluo.protocol.errors import (
+    AluoEditFailed,
+    AluoError,
+    AluoRequestInvalid,
+    AluoRequestRejected,
+    AluoUnknownOutcome,
+)
+from airflow_aluo.protocol.flows import Pause, Progress, unknown_outcome
+from airflow_aluo.protocol.remembered import Entry, Stage, fingerprint
+from airflow_aluo.signals_later import signals_later
+from airflow_aluo.task_errors import how_to_go_on, submit_is_final
+from airflow_aluo.task_store import TaskStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_aluo.durable import Attempt
+    from airflow_aluo.hooks.aluo import AluoHook
+    from airflow_aluo.protocol.calls import Upload
+    from airflow_aluo.protocol.photo_edit import PhotoEdit
+    from airflow_aluo.protocol.record import EditRecord
+    from airflow_aluo.protocol.schedule import WaitRule
+
+#: The XCom that holds the record of the edit as it was submitted.
+SUBMITTED: Final = "submitted"
+
+
+class PaidEdit:
+    """What a task knows of its edit: the :class:`~airflow_aluo.durable.World` of its decisions.
+
+    :param context: the task's.
+    :param hook: the account's.
+    :param log: the task's.
+    """
+
+    #: The edit, once Aluo has accepted it.
+    accepted: EditRecord | None = None
+    #: A request is under way, or its answer was lost.
+    submitting: bool = False
+    #: Epoch seconds of the look that came before the wait; 0 for none.
+    looked_at: float = 0.0
+
+    def __init__(self, context: Context, hook: AluoHook, log: Any) -> None:
+        self._log = log
+        self._ti = context["ti"]
+        self.hook = hook
+        #: See :class:`~airflow_aluo.durable.World`.
+        self.memory = EditMemory(TaskStore(context), log)
+        self._photos: AluoRequestInvalid | Sequence[Upload] = ()
+        self._edit: PhotoEdit | None = None
+
+    # --- the story -----------------------------------------------------------------------------------------
+
+    def ask(self, edit: PhotoEdit) -> dict[str, str]:
+        """Say what this try asks for; return its fingerprint.
+
+        Photos that are gone by now matter only if they have to be sent.
+        """
+        from airflow_aluo.storage import load_photos
+
+        self._edit = edit
+        try:
+            self._photos = load_photos(edit.image_files)
+        except AluoRequestInvalid as error:
+            self._photos = error
+        known = () if isinstance(self._photos, AluoRequestInvalid) else self._photos
+        found = fingerprint(edit, known, aluo_conn_id=self.hook.aluo_conn_id, host=self.hook.account.base_url)
+        if isinstance(self._photos, AluoRequestInvalid):
+            del found["image_files"]
+        return found
+
+    def begin(self, attempt: Attempt) -> Entry:
+        """Return the edit to wait for or to return. Raises what :func:`~airflow_aluo.durable.begin` raises.
+
+        ``execution_timeout`` strikes only once the answer to a submit is remembered.
+        """
+        if not self.memory.lasts:
+            self._log.warning(
+                "this Airflow has no task state store (3.3 has): if the worker dies after the submit and the "
+                "task has retries, the next try submits, and pays, again"
+            )
+        try:
+            with signals_later(signal.SIGALRM):
+                entry = begin(self, attempt)
+        except AirflowTaskTimeout as error:
+            if self.memory.knows:
+                raise
+            if self.accepted:
+                raise AirflowFailException(
+                    f"{error}. {how_to_go_on(self.accepted, remembered=False)}"
+                ) from error
+            if self.submitting:
+                raise unknown_outcome(str(error)) from error
+            raise
+        self.accepted = entry.record
+        return entry
+
+    def announce(self, pending: EditRecord) -> None:
+        """Let other tasks, links and the resumed task know the edit, by XCom."""
+        if not self.memory.owes:  # else Airflow cannot be reached, and the wait is what counts
+            self._ti.xcom_push(key=SUBMITTED, value=pending)
+            self._ti.xcom_push(key="aluo_task_id", value=pending["aluo_task_id"])
+
+    def resumed(self) -> Entry:
+        """Return the edit that was being waited for when the task was deferred.
+
+        :raises AirflowFailException: nothing tells any more which it was.
+        """
+        entry = self.memory.recall()
+        if entry is None or entry.record is None:
+            found = self._ti.xcom_pull(
+                task_ids=self._ti.task_id, key=SUBMITTED, map_indexes=self._ti.map_index
+            )
+            try:
+                pending = record.parse(found)
+            except AluoRequestInvalid as error:
+                how = (
+                    "look up the edit in this task's earlier log; clearing this task submits, and pays, anew"
+                )
+                raise AirflowFailException(
+                    f"XCom {SUBMITTED!r} of this task is gone ({error}); {how}"
+                ) from error
+            entry = _entry(pending, self._ti.max_tries)
+        self.accepted = entry.record
+        return entry
+
+    def wait(self, pending: EditRecord, rule: WaitRule) -> EditRecord:
+        """Wait in the worker. Raises what :meth:`AluoHook.wait_for_completion` raises."""
+        return self.hook.complete(pending, rule, self.memory.save_again)
+
+    def finish(self, entry: Entry, finished: EditRecord) -> EditRecord:
+        """Remember that the task returns this edit, and return it; its addresses are an XCom, too."""
+        if self.memory.owes:
+            self.hook.run(self.memory.settle(self.now))
+        self._log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
+        self._ti.xcom_push(key="aluo_task_id", value=finished["aluo_task_id"])
+        if finished["result_urls"]:
+            self._ti.xcom_push(key="result_urls", value=finished["result_urls"])
+        return finish(self, entry, finished)
+
+    @contextmanager
+    def paid(self, pending: EditRecord) -> Iterator[None]:
+        """Let no failure after the acceptance lead to another submit.
+
+        An edit that ended FAILED is forgotten: another try submits anew. Where a later try will know of the
+        edit, what it may mend is left to the task's retries.
+
+        :raises AirflowFailException: chained from what another try cannot mend; names the edit.
+        """
+        try:
+            yield
+        except AluoEditFailed:
+            self.memory.forget()
+            raise
+        except (Exception, AirflowTaskTimeout) as error:
+            how = how_to_go_on(pending, remembered=self.memory.knows)
+            if self.memory.knows and not (isinstance(error, AluoError) and error.final):
+                self._log.warning("%s", how)
+                raise
+            raise AirflowFailException(f"{type(error).__name__}: {error}. {how}") from error
+
+    def say_what_becomes_of_it(self) -> None:
+        """Log it, for the task is being killed: there is no way to cancel an edit."""
+        if self.accepted is not None:
+            self._log.warning(
+                "the task is told to end. %s", how_to_go_on(self.accepted, remembered=self.memory.knows)
+            )
+        elif self.submitting:
+            self._log.warning("the task is told to end while it submits. %s", unknown_outcome("killed"))
+
+    def peek(self, pending: EditRecord, rule: WaitRule) -> EditRecord | None:
+        """Look once; return the completed record if the edit has succeeded. No answer is no end."""
+        found = self.hook.look(pending, rule, Progress())
+        return None if isinstance(found, Pause) else found
+
+    # --- the world of durable.py ---------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return time.time()
+
+    def tell(self, message: str) -> None:
+        """Log."""
+        self._log.info("%s", message)
+
+    def submit(self) -> EditRecord:
+        """Send the request once.
+
+        :raises AluoRequestInvalid: it cannot be sent.
+        """
+        if isinstance(self._photos, AluoRequestInvalid):
+            raise self._photos
+        assert self._edit is not None  # noqa: S101  # ask() comes first
+        self._log.info("asking %s", self.hook.account.base_url)
+        self.accepted, self.submitting = None, True
+        try:
+            with submit_is_final():
+                self.accepted = self.hook.submit(self._edit, self._photos)
+        except AluoUnknownOutcome:
+            raise
+        except AluoError:
+            self.submitting = False
+            raise
+        self.submitting = False
+        self._log.info("Aluo accepted the edit as %s", self.accepted["aluo_task_id"])
+        return self.accepted
+
+    def look(self, pending: EditRecord) -> Look:
+        """Look once at a remembered edit.
+
+        :raises AluoApiError: Aluo refused to answer.
+        """
+        self.looked_at = now = time.time()
+        rule = record.wait_rule(pending, deadline=now + 3600, poll_interval=0, started_at=now)
+        try:
+            found = self.hook.look(pending, rule, Progress())
+        except AluoEditFailed:
+            return Look(Seen.FAILED, pending)
+        except AluoRequestRejected as error:
+            return Look(Seen.MISSING, pending, error)
+        if isinstance(found, Pause):
+            return Look(Seen.RUNNING, pending)
+        return Look(Seen.SUCCEEDED, found)
+
+
+def submitted_and_not_remembered(context: Context) -> EditRecord | None:
+    """Return the edit that this try submitted before it was deferred, if no later try would know of it."""
+    if TaskStore(context).lasts:
+        return None
+    ti = context["ti"]
+    found: EditRecord | None = ti.xcom_pull(task_ids=ti.task_id, key=SUBMITTED, map_indexes=ti.map_index)
+    return found
+
+
+def _entry(pending: EditRecord, max_tries: Any) -> Entry:
+    """Return the entry of an edit of which only the record is known."""
+    return Entry(
+        stage=Stage.ACCEPTED,
+        max_tries=max_tries,
+        fingerprint={},
+        intended_at=record.iso(time.time()),
+        record=pending,
+        deadline=time.time(),
+    )

@@ -1,0 +1,348 @@
+"""What a try decides about what is remembered; and that whatever happens, nobody pays twice unasked."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airflow_aluo.durable import Attempt, Look, Seen, Step, begin, decide, finish
+from airflow_aluo.protocol import record
+from airflow_aluo.protocol.calls import Upload
+from airflow_aluo.protocol.errors import (
+    AluoConnectionError,
+    AluoError,
+    AluoOutOfCredits,
+    AluoRequestInvalid,
+    AluoUnauthorized,
+    AluoUnknownOutcome,
+)
+from airflow_aluo.protocol.photo_edit import PhotoEdit
+from airflow_aluo.protocol.remembered import Entry, Stage, changed, fingerprint
+from airflow_aluo.protocol.schemas import validator
+
+PRINT = {"prompt": "blue", "host": "aluo"}
+OTHER = {"prompt": "red", "host": "aluo"}
+EDIT = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+DONE = EDIT | {"status": "SUCCESS", "result_urls": ["https://cdn.example/a.png"]}
+
+INTENT = Entry(stage=Stage.INTENT, max_tries=2, fingerprint=PRINT, intended_at="2026-11-22T02:00:00+00:00")
+REPORTED = replace(INTENT, reported=True)
+ACCEPTED = replace(INTENT, stage=Stage.ACCEPTED, record=EDIT, deadline=1_600.0)
+RETURNED = replace(ACCEPTED, stage=Stage.RETURNED, record=DONE)
+
+RETRY = Attempt(max_tries=2, fingerprint=PRINT, timeout=600.0)
+CLEARED = replace(RETRY, max_tries=4)
+
+
+def asks_other(attempt: Attempt) -> Attempt:
+    return replace(attempt, fingerprint=OTHER)
+
+
+# --- the table -------------------------------------------------------------------------------------------
+
+TABLE: list[tuple[str, Entry | None, Attempt, Seen | None, Step]] = [
+    ("nothing is remembered", None, RETRY, None, Step.SUBMIT),
+    ("nothing is remembered, cleared", None, CLEARED, None, Step.SUBMIT),
+    *(
+        (f"on_clear=new after {entry.stage}", entry, replace(CLEARED, on_clear="new"), None, Step.SUBMIT)
+        for entry in (INTENT, REPORTED, ACCEPTED, RETURNED)
+    ),
+    *(
+        (f"cleared with another request after {entry.stage}", entry, asks_other(CLEARED), None, Step.SUBMIT)
+        for entry in (INTENT, REPORTED, ACCEPTED, RETURNED)
+    ),
+    ("returned, retried", RETURNED, RETRY, None, Step.RETURN),
+    ("returned, retried with another request", RETURNED, asks_other(RETRY), None, Step.RETURN),
+    ("returned, retried, on_clear=new", RETURNED, replace(RETRY, on_clear="new"), None, Step.RETURN),
+    ("returned, cleared", RETURNED, CLEARED, None, Step.SUBMIT),
+    ("returned, cleared, reuse", RETURNED, replace(CLEARED, on_clear="reuse"), None, Step.RETURN),
+    ("intent, retried", INTENT, RETRY, None, Step.STOP),
+    ("intent, cleared before anybody was told", INTENT, CLEARED, None, Step.STOP),
+    ("intent, retried, resubmit", INTENT, replace(RETRY, on_unknown_outcome="resubmit"), None, Step.SUBMIT),
+    ("reported, retried", REPORTED, RETRY, None, Step.STOP),
+    ("reported, cleared", REPORTED, CLEARED, None, Step.SUBMIT),
+    ("reported, cleared, reuse", REPORTED, replace(CLEARED, on_clear="reuse"), None, Step.SUBMIT),
+    ("accepted, not looked at", ACCEPTED, RETRY, None, Step.LOOK),
+    ("accepted, cleared, not looked at", ACCEPTED, CLEARED, None, Step.LOOK),
+    *(
+        (f"accepted, {attempt.max_tries}, {seen}", ACCEPTED, attempt, seen, step)
+        for attempt in (RETRY, CLEARED)
+        for seen, step in (
+            (Seen.RUNNING, Step.WAIT),
+            (Seen.SUCCEEDED, Step.RETURN),
+            (Seen.FAILED, Step.SUBMIT),
+        )
+    ),
+    ("accepted, retried, missing", ACCEPTED, RETRY, Seen.MISSING, Step.STOP),
+    ("accepted, cleared, missing", ACCEPTED, CLEARED, Seen.MISSING, Step.SUBMIT),
+    *(
+        (f"accepted, retried with another request, {seen}", ACCEPTED, asks_other(RETRY), seen, step)
+        for seen, step in (
+            (Seen.RUNNING, Step.STOP),
+            (Seen.SUCCEEDED, Step.STOP),
+            (Seen.MISSING, Step.STOP),
+            (Seen.FAILED, Step.SUBMIT),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("entry", "attempt", "seen", "step"), [row[1:] for row in TABLE], ids=[r[0] for r in TABLE]
+)
+def test_the_table_is_kept(entry: Entry | None, attempt: Attempt, seen: Seen | None, step: Step) -> None:
+    verdict = decide(entry, attempt, seen)
+    assert verdict.step is step
+    assert (verdict.why == "") == (entry is None)
+
+
+def test_a_stop_names_what_a_person_needs_to_know() -> None:
+    why = decide(ACCEPTED, asks_other(RETRY), Seen.RUNNING).why
+    assert why == "Aluo accepted this edit as edit_1, but this try asks with another prompt"
+    assert "2026-11-22T02:00:00" in decide(INTENT, RETRY).why
+
+
+# --- what is asked ---------------------------------------------------------------------------------------
+
+URL = "https://photos.example/a.png?signature=1"
+ASKED = PhotoEdit(prompt="Make it blue", image_urls=(URL,))
+
+
+def printed(edit: PhotoEdit = ASKED, *photos: bytes, conn: str = "c", host: str = "h") -> dict[str, str]:
+    uploads = [Upload(name=str(len(photo)), content_type="image/png", content=photo) for photo in photos]
+    return fingerprint(edit, uploads, aluo_conn_id=conn, host=host)
+
+
+@pytest.mark.parametrize(
+    ("now", "parameters"),
+    [
+        (printed(replace(ASKED, prompt="Make it red")), ["prompt"]),
+        (printed(replace(ASKED, image_urls=("https://photos.example/b.png",))), ["image_urls"]),
+        (printed(replace(ASKED, aspect_ratio="1:1", num_images=2)), ["aspect_ratio", "num_images"]),
+        (printed(replace(ASKED, output_format="webp")), ["output_format"]),
+        (printed(conn="d"), ["aluo_conn_id"]),
+        (printed(host="i"), ["host"]),
+        (printed(replace(ASKED, image_urls=(URL.replace("1", "2"),))), []),
+    ],
+)
+def test_another_request_is_told_by_what_differs(now: dict[str, str], parameters: list[str]) -> None:
+    assert changed(replace(INTENT, fingerprint=printed()), now) == parameters
+
+
+def test_files_count_by_their_content_and_not_by_their_path() -> None:
+    here = PhotoEdit(prompt="Make it blue", image_files=("/a/1.png",))
+    there = replace(here, image_files=("/b/2.png",))
+    before = replace(INTENT, fingerprint=printed(here, b"photo"))
+    assert changed(before, printed(there, b"photo")) == []
+    assert changed(before, printed(here, b"another")) == ["image_files"]
+
+
+def test_what_cannot_be_told_any_more_does_not_differ() -> None:
+    gone = printed()
+    del gone["image_files"]
+    assert changed(replace(INTENT, fingerprint=printed()), gone) == []
+
+
+def test_no_digest_shows_what_was_asked() -> None:
+    assert "blue" not in str(printed())
+    assert all(len(digest) == 16 for digest in printed().values())
+
+
+# --- an entry on its way through JSON --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", [INTENT, REPORTED, ACCEPTED, RETURNED])
+def test_an_entry_survives_json(entry: Entry) -> None:
+    validator("stored_edit").validate(entry.to_json())
+    assert Entry.from_json(entry.to_json()) == entry
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "edit_1",
+        {},
+        INTENT.to_json() | {"stage": "paid"},
+        INTENT.to_json() | {"version": 2},
+        INTENT.to_json() | {"more": 1},
+        INTENT.to_json() | {"max_tries": "2"},
+        ACCEPTED.to_json() | {"record": None},
+        ACCEPTED.to_json() | {"record": {"aluo_task_id": "edit_1"}},
+        ACCEPTED.to_json() | {"record": EDIT | {"aluo_task_id": None}},
+        RETURNED.to_json() | {"deadline": None},
+        INTENT.to_json() | {"stage": "returned"},
+    ],
+)
+def test_what_is_no_entry_is_refused_and_never_taken_for_nothing(value: Any) -> None:
+    with pytest.raises(AluoRequestInvalid):
+        Entry.from_json(value)
+
+
+def test_an_entry_that_cannot_be_read_says_what_to_do() -> None:
+    with pytest.raises(AluoRequestInvalid, match="delete it in the task instance's Task State Store"):
+        Entry.from_json({"version": 2})
+
+
+# --- the order of things ---------------------------------------------------------------------------------
+
+
+class Script:
+    """A world that does what a test says and notes what it is asked."""
+
+    def __init__(self, stored: Entry | None = None) -> None:
+        self.stored = stored
+        self.done: list[str] = []
+        self.submits: AluoError | None = None
+        self.sees: Any = None
+        self.keeps: Exception | None = None
+
+    memory = property(lambda self: self)
+
+    def now(self) -> float:
+        return 1_000.0
+
+    def tell(self, message: str) -> None:
+        self.done.append(f"tell {message[:20]}")
+
+    def recall(self) -> Entry | None:
+        return self.stored
+
+    def keep(self, entry: Entry) -> None:
+        self.done.append(f"keep {entry.stage}")
+        if self.keeps:
+            raise self.keeps
+        self.stored = entry
+
+    def save(self, entry: Entry) -> None:
+        self.done.append(f"save {entry.stage}{' reported' if entry.reported else ''}")
+        self.stored = entry
+
+    def forget(self) -> None:
+        self.done.append("forget")
+        self.stored = None
+
+    def submit(self) -> Any:
+        self.done.append("submit")
+        if self.submits:
+            raise self.submits
+        return EDIT
+
+    def look(self, pending: Any) -> Any:
+        self.done.append(f"look {pending['aluo_task_id']}")
+        if isinstance(self.sees, Exception):
+            raise self.sees
+        return self.sees
+
+
+def test_the_intent_is_kept_before_the_submit_and_the_id_after_it() -> None:
+    world = Script()
+    entry = begin(world, RETRY)
+    assert world.done == ["keep intent", "submit", "save accepted"]
+    assert (entry.record, entry.deadline, entry.max_tries) == (EDIT, 1_600.0, 2)
+    finish(world, entry, DONE)
+    assert world.done[3:] == ["save returned"]
+    assert world.stored == replace(entry, stage=Stage.RETURNED, record=DONE)
+
+
+def test_an_edit_that_is_not_waited_for_is_returned_once_it_is_accepted() -> None:
+    world = Script()
+    entry = begin(world, replace(RETRY, waits=False))
+    assert world.done == ["keep intent", "submit", "save returned"]
+    finish(world, entry, EDIT)
+    assert len(world.done) == 3
+
+
+def test_nothing_is_submitted_whose_intent_is_not_kept() -> None:
+    world = Script()
+    world.keeps = OSError("the API server is gone")
+    with pytest.raises(OSError, match="gone"):
+        begin(world, RETRY)
+    assert world.done == ["keep intent", "forget"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AluoOutOfCredits("no", http_status=402),
+        AluoConnectionError("no", sent=False),
+        AluoUnauthorized("no", http_status=401),
+    ],
+)
+def test_a_request_that_surely_was_not_accepted_leaves_nothing_behind(error: AluoError) -> None:
+    world = Script()
+    world.submits = error
+    with pytest.raises(type(error)):
+        begin(world, RETRY)
+    assert world.done == ["keep intent", "submit", "forget"]
+
+
+@pytest.mark.parametrize(("choice", "saved"), [("fail", ["save intent reported"]), ("resubmit", [])])
+def test_an_unknown_outcome_is_noted_as_reported_unless_it_is_to_be_resubmitted(
+    choice: Any, saved: list[str]
+) -> None:
+    world = Script()
+    world.submits = AluoUnknownOutcome("?")
+    with pytest.raises(AluoUnknownOutcome):
+        begin(world, replace(RETRY, on_unknown_outcome=choice))
+    assert world.done == ["keep intent", "submit", *saved]
+    assert world.stored is not None
+
+
+def test_an_unheard_submit_stops_the_next_try_and_is_noted_as_reported() -> None:
+    world = Script(INTENT)
+    with pytest.raises(AluoUnknownOutcome, match=r"nobody knows .*a submit began at 2026-11-22T02:00"):
+        begin(world, RETRY)
+    assert world.stored == REPORTED
+
+
+def test_a_stop_after_a_clear_is_no_leave_to_submit_for_the_retry_that_follows_a_death() -> None:
+    world = Script(INTENT)
+    with pytest.raises(AluoUnknownOutcome):
+        begin(world, CLEARED)
+    with pytest.raises(AluoUnknownOutcome):
+        begin(world, CLEARED)
+    assert "submit" not in world.done
+
+
+def test_another_request_in_a_retry_stops_it_and_names_the_edit() -> None:
+    world = Script(ACCEPTED)
+    world.sees = Look(Seen.RUNNING, EDIT)
+    with pytest.raises(AluoUnknownOutcome, match=r"another prompt\. Nothing was submitted.*'edit_1'"):
+        begin(world, asks_other(RETRY))
+    assert world.stored == ACCEPTED
+
+
+def test_an_edit_that_aluo_knows_no_more_stops_a_retry_with_aluos_own_words() -> None:
+    world = Script(ACCEPTED)
+    world.sees = Look(Seen.MISSING, EDIT, AluoUnauthorized("no such task", http_status=404))
+    with pytest.raises(AluoUnauthorized, match="no such task"):
+        begin(world, RETRY)
+    assert "submit" not in world.done
+
+
+def test_a_key_that_is_refused_stops_a_retry_and_changes_nothing() -> None:
+    world = Script(ACCEPTED)
+    world.sees = AluoUnauthorized("no", http_status=401)
+    with pytest.raises(AluoUnauthorized):
+        begin(world, RETRY)
+    assert world.stored == ACCEPTED
+
+
+def test_a_retry_keeps_its_deadline_and_a_clear_gets_a_new_one() -> None:
+    late = replace(ACCEPTED, deadline=500.0)
+    for attempt, deadline in ((RETRY, 500.0), (CLEARED, 1_600.0)):
+        world = Script(late)
+        world.sees = Look(Seen.RUNNING, EDIT)
+        entry = begin(world, attempt)
+        assert (entry.deadline, entry.stage) == (deadline, Stage.ACCEPTED)
+        assert entry.max_tries == attempt.max_tries
+        assert world.stored == entry
+
+
+def test_an_edit_that_has_succeeded_meanwhile_is_returned_as_it_was_seen() -> None:
+    world = Script(ACCEPTED)
+    world.sees = Look(Seen.SUCCEEDED, DONE)
+    entry = begin(world, RETRY)
+    assert (entry.stage, entry.record) == (Stage.RETURNED, DONE)
+    assert world.done[-1] == "save returned"
