@@ -237,6 +237,8 @@ def _submit(world: World, attempt: Attempt) -> Entry:
         intended_at=records.iso(world.now()),
     )
     try:
+        # Also the proof that this try is still the task's: one that Airflow has replaced meanwhile finds
+        # nothing remembered (its store answers 404), but cannot write either.
         world.memory.keep(intent)
     except Exception:
         world.memory.forget()  # it may be there all the same, and nothing was sent

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Seconds for which storing is tried again where nothing else is left to do: longer than Airflow's API server
 #: takes to restart.
-PATIENCE: Final = 120.0
+PATIENCE: Final = 60.0
 #: Seconds between two such tries, at most.
 LONGEST_PAUSE: Final = 10.0
 
@@ -30,6 +30,8 @@ class EditMemory:
 
     def __init__(self, store: TaskStore, log: Any) -> None:
         self._store, self._log = store, log
+        #: What is stored, as far as it was heard.
+        self._stored: Entry | None = None
         self._unsaved: Entry | None = None
 
     @property
@@ -45,7 +47,10 @@ class EditMemory:
     @property
     def knows(self) -> bool:
         """Whether a later try will know of the edit."""
-        return self.lasts and not self.owes
+        if self._unsaved is None or self._unsaved.record is None:
+            return self.lasts and not self.owes
+        stored = self._stored.record if self._stored else None
+        return stored is not None and stored["aluo_task_id"] == self._unsaved.edit["aluo_task_id"]
 
     def recall(self) -> Entry | None:
         """Return what is remembered.
@@ -54,7 +59,8 @@ class EditMemory:
         :raises AluoRequestInvalid: it is nothing of ours.
         """
         value = self._store.get(KEY)
-        return None if value is None else Entry.from_json(value)
+        self._stored = None if value is None else Entry.from_json(value)
+        return self._stored
 
     def keep(self, entry: Entry) -> None:
         """Remember.
@@ -62,7 +68,7 @@ class EditMemory:
         :raises TaskStoreError: it is not sure that this is remembered now.
         """
         self._store.put(KEY, entry.to_json())
-        self._unsaved = None
+        self._stored, self._unsaved = entry, None
 
     def save(self, entry: Entry) -> None:
         """Remember, if not now then when :meth:`save_again` is called."""
@@ -73,7 +79,7 @@ class EditMemory:
             what = "that the outcome of a submit is unknown"
             if entry.record:  # if the worker dies now, a person must know
                 what = f"edit {entry.record['aluo_task_id']}"
-                self._log.error("%s", how_to_go_on(entry.record, remembered=False))
+                self._log.error("%s", how_to_go_on(entry.record, remembered=self.knows))
             self._log.error("%s could not be remembered, trying again later: %s", what, error)
 
     def save_again(self) -> None:

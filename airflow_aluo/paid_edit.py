@@ -145,13 +145,19 @@ class PaidEdit:
 
     def finish(self, entry: Entry, finished: EditRecord) -> EditRecord:
         """Remember that the task returns this edit, and return it; its addresses are an XCom, too."""
-        if self.memory.owes:
-            self.hook.run(self.memory.settle(self.now))
+        self.accepted = finished
+        self._settle()
         self._log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
         self._ti.xcom_push(key="aluo_task_id", value=finished["aluo_task_id"])
         if finished["result_urls"]:
             self._ti.xcom_push(key="result_urls", value=finished["result_urls"])
-        return finish(self, entry, finished)
+        finish(self, entry, finished)
+        self._settle()
+        return finished
+
+    def _settle(self) -> None:
+        if self.memory.owes:
+            self.hook.run(self.memory.settle(self.now))
 
     @contextmanager
     def paid(self, pending: EditRecord) -> Iterator[None]:
@@ -185,7 +191,7 @@ class PaidEdit:
 
     def peek(self, pending: EditRecord, rule: WaitRule) -> EditRecord | None:
         """Look once; return the completed record if the edit has succeeded. No answer is no end."""
-        found = self.hook.look(pending, rule, Progress())
+        found = self.hook.stay(pending, rule, Progress())
         return None if isinstance(found, Pause) else found
 
     # --- the world of durable.py ---------------------------------------------------------------------------
@@ -228,7 +234,7 @@ class PaidEdit:
         self.looked_at = now = time.time()
         rule = record.wait_rule(pending, deadline=now + 3600, poll_interval=0, started_at=now)
         try:
-            found = self.hook.look(pending, rule, Progress())
+            found = self.hook.stay(pending, rule, Progress())
         except AluoEditFailed:
             return Look(Seen.FAILED, pending)
         except AluoRequestRejected as error:

@@ -45,15 +45,18 @@ def submit_is_final() -> Iterator[None]:
         raise unknown_outcome(f"{type(error).__name__} struck during the submit") from error
 
 
-def goes_on(aluo_task_id: str | None, estimated_credits: float | None) -> str:
+def goes_on(aluo_task_id: str | None, estimated_credits: float | None, *, succeeded: bool = False) -> str:
     """Return what becomes of an edit that is not waited for any more."""
     cost = "credits" if estimated_credits is None else f"{estimated_credits:g} credits"
+    if succeeded:
+        return f"edit {aluo_task_id} has succeeded at Aluo and costs {cost}"
     return f"edit {aluo_task_id} goes on at Aluo, where nothing can cancel it, and may cost {cost}"
 
 
 def how_to_go_on(edit: EditRecord, *, remembered: bool) -> str:
     """Return what a person can do about such an edit. ``remembered``: a later try will know of it."""
-    becomes = goes_on(edit["aluo_task_id"], edit["credits"]["estimated"])
+    succeeded = bool(edit["result_urls"])
+    becomes = goes_on(edit["aluo_task_id"], edit["credits"]["estimated"], succeeded=succeeded)
     if remembered:
         return f"{becomes}; clear this task to go on with it"
     return (

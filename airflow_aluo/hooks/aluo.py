@@ -20,7 +20,13 @@ from airflow_aluo.protocol.errors import (
     Problem,
 )
 from airflow_aluo.protocol.flows import Pause
-from airflow_aluo.protocol.schedule import DEFAULT_POLL_INTERVAL, DEFAULT_TIMEOUT, RetryRule, WaitRule
+from airflow_aluo.protocol.schedule import (
+    DEFAULT_POLL_INTERVAL,
+    DEFAULT_TIMEOUT,
+    MIN_PAUSE,
+    RetryRule,
+    WaitRule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -154,14 +160,20 @@ class AluoHook(BaseHook):
         """Look at an edit like :meth:`get_status`."""
         return await self.arun(flows.send(calls.status(aluo_task_id), CALL_RULE, _SENSES))
 
-    def look(self, pending: EditRecord, rule: WaitRule, progress: Progress) -> EditRecord | Pause:
-        """Look once at an edit that is waited for. Raises what :meth:`wait_for_completion` raises.
+    def stay(
+        self, pending: EditRecord, rule: WaitRule, progress: Progress, *, shorter_than: float = MIN_PAUSE
+    ) -> EditRecord | Pause:
+        """Wait while the pauses are short. Raises what :meth:`wait_for_completion` raises.
 
-        :param progress: of the wait; this look is added to it.
+        :param progress: of the wait; the looks are added to it.
+        :param shorter_than: seconds; a pause of this length is not spent here. By default one look is taken
+            if it is due.
         :returns: the completed record if the edit has succeeded, else how long to pause.
         """
         aluo_task_id = record.task_id(pending)
-        found = self.run(flows.look(aluo_task_id, rule, progress, _SENSES, self.log.info))
+        found = self.run(
+            flows.stay(aluo_task_id, rule, progress, _SENSES, self.log.info, shorter_than=shorter_than)
+        )
         return found if isinstance(found, Pause) else record.completed(pending, found, at=time.time())
 
     def wait_for_completion(
@@ -203,9 +215,7 @@ class AluoHook(BaseHook):
 
         :param before_look: is called before each look.
         """
-        snapshot = self.run(
-            flows.wait(record.task_id(pending), rule, _SENSES, self.log.info, before_look=before_look)
-        )
+        snapshot = self.run(flows.wait(record.task_id(pending), rule, _SENSES, self.log.info, before_look))
         return record.completed(pending, snapshot, at=time.time())
 
     async def await_snapshot(self, aluo_task_id: str, rule: WaitRule) -> Snapshot:

@@ -138,11 +138,9 @@ def _once(call: Call[T]) -> Flow[T]:
 class Progress:
     """How a wait has gone so far. Plain JSON by ``asdict``: it outlives a worker between two looks."""
 
-    #: Looks taken.
     looks: int = 0
-    #: Failed ones in a row.
+    #: Failed looks in a row, and the epoch seconds of the first of them.
     failures: int = 0
-    #: Epoch seconds of the first of these.
     first_failure_at: float = 0.0
     #: The vendor's last word, ``None`` where no look succeeded yet.
     last_status: str | None = None
@@ -153,21 +151,39 @@ def wait(
     rule: WaitRule,
     senses: Senses,
     tell: Watcher,
-    *,
-    progress: Progress | None = None,
     before_look: Callable[[], object] = lambda: None,
 ) -> Flow[Snapshot]:
     """Wait until an edit has succeeded, taking a :func:`look` as often as the rule says.
 
-    :param progress: of a wait that goes on; a new one by default.
     :param before_look: is called before each look.
     :returns: a snapshot whose phase is *succeeded*. Raises what :func:`look` raises.
     """
-    progress = progress or Progress()
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
+    progress = Progress()
     while isinstance(found, Pause):
         yield found
         before_look()
+        found = yield from look(aluo_task_id, rule, progress, senses, tell)
+    return found
+
+
+def stay(
+    aluo_task_id: str,
+    rule: WaitRule,
+    progress: Progress,
+    senses: Senses,
+    tell: Watcher,
+    *,
+    shorter_than: float,
+) -> Flow[Snapshot | Pause]:
+    """Wait like :func:`wait`, but only as long as the pauses are short.
+
+    :param progress: of the wait; the looks are added to it.
+    :param shorter_than: seconds; a pause of this length is returned, for others to spend.
+    """
+    found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
+    while isinstance(found, Pause) and found.seconds < shorter_than:
+        yield found
         found = yield from look(aluo_task_id, rule, progress, senses, tell)
     return found
 
@@ -176,8 +192,6 @@ def look(
     aluo_task_id: str, rule: WaitRule, progress: Progress, senses: Senses, tell: Watcher
 ) -> Flow[Snapshot | Pause]:
     """Look once at an edit that is waited for: one call, without retries of its own.
-
-    Looks that fail without an answer are survived as the rule says; a refusal ends the wait.
 
     :param progress: of the wait; this look is added to it.
     :returns: a snapshot whose phase is *succeeded*, or how long to pause until the next look.

@@ -29,6 +29,8 @@ from airflow_aluo.protocol.schedule import (
     DEFAULT_POLL_INTERVAL,
     DEFAULT_TIMEOUT,
     DEFAULT_TOLERATED_FAILURES,
+    MIN_PAUSE,
+    SHORTEST_RESCHEDULE,
     WaitRule,
 )
 from airflow_aluo.remembered_wait import RememberedWait
@@ -63,7 +65,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
     :param deferrable: wait in the triggerer, without a worker.
     :param timeout: seconds to wait, retries included: counted from the first try's start, or from a clear.
     :param poke_interval: seconds between two looks, in every mode; ``exponential_backoff`` and ``max_wait``
-        hold in every mode, too.
+        hold in every mode, too. Pauses of less than 5 seconds are spent in the worker in reschedule mode.
     :param tolerated_failures: looks in a row that may fail without an answer; for two minutes any number may,
         and with ``silent_fail`` any number until the timeout.
     """
@@ -96,7 +98,8 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         """Look once; done when the edit has succeeded."""
         with self._outcomes():
             pending = self._pending()
-            found = self._hook(pending).look(pending, self._rule(pending, time.time()), Progress())
+            rule = replace(self._rule(pending, time.time()), first_look_at=0.0)
+            found = self._hook(pending).stay(pending, rule, Progress())
             done = not isinstance(found, Pause)
             return PokeReturnValue(done, found if done else None)
 
@@ -114,16 +117,14 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         self, context: Context, pending: EditRecord, wait: RememberedWait, rule: WaitRule
     ) -> EditRecord:
         """Look if that can pay, then leave the worker until the triggerer or the next look."""
-        pause = rule.first_pause(time.time())
         if not wait.progress.looks:  # what is not remembered follows from the time
             wait.progress.looks = rule.looks_after(time.time() - wait.started_at) - 1
-        if pause <= 0:
-            found = self._hook(pending).look(pending, rule, wait.progress)
-            if not isinstance(found, Pause):
-                return self._finished(context, found)
-            wait.save()
-            pause = found.seconds
-        next_look_at = time.time() + pause
+        longest = MIN_PAUSE if self.deferrable else SHORTEST_RESCHEDULE
+        found = self._hook(pending).stay(pending, rule, wait.progress, shorter_than=longest)
+        if not isinstance(found, Pause):
+            return self._finished(context, found)
+        wait.save()
+        next_look_at = time.time() + found.seconds
         if self.deferrable:
             return self._defer(pending, replace(rule, first_look_at=next_look_at))
         next_look = datetime.fromtimestamp(next_look_at, UTC)

@@ -447,6 +447,33 @@ def test_a_resumed_task_whose_entry_is_gone_goes_on_by_what_it_told_other_tasks(
     assert record.parse(found)["aluo_task_id"] == "edit_1"
 
 
+def test_what_was_accepted_is_known_even_if_its_end_cannot_be_stored(
+    played: Any, tasks: Any, clock: Any, logs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", clock.shift)
+    tasks.store.before = failing(*(f"set aluo_edit {n}" for n in range(3, 99)))
+    played.reply(200, ACCEPTED)
+    played.status("SUCCESS", PICTURE)
+    task = edit().prepare_for_execution()
+    tasks.run(task)
+    assert stored(tasks)["stage"] == "accepted"
+    said = [line for line in logs if "has succeeded at Aluo and costs 40 credits" in line]
+    assert said
+    assert all("clear this task to go on with it" in line for line in said)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_that_it_was_returned_is_stored_as_soon_as_it_can_be(
+    played: Any, tasks: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr("time.sleep", clock.shift)
+    tasks.store.before = failing(*(f"set aluo_edit {n}" for n in range(3, 3 + times)))
+    played.reply(200, ACCEPTED)
+    played.status("SUCCESS", PICTURE)
+    tasks.run(edit())
+    assert stored(tasks)["stage"] == "returned"
+
+
 @pytest.mark.usefixtures("no_store")
 def test_an_airflow_without_a_store_is_told_about_once_a_try(
     played: Any, tasks: Any, logs: list[str]

@@ -476,6 +476,20 @@ def test_a_wait_can_be_gone_on_with_look_by_look(recorded: Recorded) -> None:
     assert (progress.looks, progress.failures, progress.last_status) == (3, 0, "PROCESSING")
 
 
+def test_who_stays_leaves_once_a_pause_is_long(recorded: Recorded) -> None:
+    rule = WaitRule(deadline=START + 600, first_look_at=START + 2, poll_interval=3, exponential_backoff=True)
+    world, progress = World(), flows.Progress()
+    flow = flows.stay("edit_1", rule, progress, world.senses, world.tell, shorter_than=5.0)
+    found = world.play(flow, repeat(recorded("status_processing")))
+    assert (found, progress.looks, world.pauses) == (Pause(6), 2, [2, 3])
+
+
+def test_who_stays_sees_the_end(recorded: Recorded) -> None:
+    rule, world = WaitRule(deadline=START + 600), World()
+    flow = flows.stay("edit_1", rule, flows.Progress(), world.senses, world.tell, shorter_than=0.1)
+    assert world.play(flow, [recorded("status_success")]).status == "SUCCESS"
+
+
 def test_an_errand_is_done_before_each_look(recorded: Recorded) -> None:
     world, done = World(), []
     flow = flows.wait(
@@ -483,7 +497,7 @@ def test_an_errand_is_done_before_each_look(recorded: Recorded) -> None:
         WaitRule(deadline=START + 600),
         world.senses,
         world.tell,
-        before_look=lambda: done.append(len(world.called_at)),
+        lambda: done.append(len(world.called_at)),
     )
     world.play(flow, [recorded("status_processing"), recorded("status_success")])
     assert done == [0, 1]
