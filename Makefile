@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONHOME
 SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test check format bench constraints clean
+.PHONY: help demo ui test chaos check format bench constraints clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -34,6 +34,9 @@ test: $(VENV)/.dev ## Run all tests, with the coverage of every process that the
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --fail-under=100 --include='airflow_aluo/protocol/*'
+
+chaos: $(VENV)/.dev ## Kill, cut and clear a real Airflow at work, and see what is paid (7 minutes)
+	$(BIN)/python -m pytest -q tests/chaos $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formats, types, schemas
 	$(BIN)/ruff check .

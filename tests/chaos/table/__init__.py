@@ -1,0 +1,27 @@
+"""The table: each module is a part of it."""
+
+from harness.row import Row
+
+from table import (
+    accounts,
+    clears,
+    connections,
+    interventions,
+    looks,
+    shocks,
+    statuses,
+    the_store,
+    worker_deaths,
+)
+
+ROWS: tuple[Row, ...] = (
+    *worker_deaths.ROWS,
+    *the_store.ROWS,
+    *connections.ROWS,
+    *looks.ROWS,
+    *statuses.ROWS,
+    *clears.ROWS,
+    *accounts.ROWS,
+    *interventions.ROWS,
+    *shocks.ROWS,
+)
