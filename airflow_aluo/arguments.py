@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.rendered import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 OnClear = Literal["auto", "reuse", "new"]
 OnUnknownOutcome = Literal["fail", "resubmit"]
-
-Choice = TypeVar("Choice", bound=str)
 
 
 def seconds(parameter: str, value: Any) -> float:
@@ -38,14 +36,21 @@ def count(parameter: str, value: Any) -> int:
     raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "a whole number, 0 or more")])
 
 
-def choice(parameter: str, value: Choice, allowed: Sequence[str]) -> Choice:
-    """Return a word that is one of those allowed.
+def choice(literal: Any) -> Callable[[str, Any], Any]:
+    """Return a function that returns a parameter's value if it is one of the literal's words.
 
-    :raises AluoRequestInvalid: it is not.
+    That function :raises AluoRequestInvalid: it is not.
     """
-    if value in allowed:
-        return value
-    raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), f"one of {', '.join(allowed)}")])
+    allowed = get_args(literal)
+
+    def check(parameter: str, value: Any) -> Any:
+        if value in allowed:
+            return value
+        raise AluoRequestInvalid(
+            "photo edit", [Problem(parameter, shown(value), f"one of {', '.join(allowed)}")]
+        )
+
+    return check
 
 
 def known_at_run_time(value: Any, *, template_ext: Sequence[str]) -> bool:

@@ -11,6 +11,8 @@ nothing                                                                      sub
 anything                  cleared, ``on_clear="new"``                        submit
 anything                  cleared, another request                           submit: it is another edit
 returned                  retried, or cleared with ``reuse``                 return it once more
+returned without a        cleared with ``reuse``                             as if accepted
+picture
 returned                  cleared                                            submit: a new one is wanted
 intent, reported          cleared                                            submit: a person has decided
 intent                    ``on_unknown_outcome="resubmit"``                  submit
@@ -35,12 +37,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_aluo.protocol import record as records
-from airflow_aluo.protocol.errors import AluoError, AluoUnknownOutcome
+from airflow_aluo.protocol.errors import AluoError, AluoRequestRejected, AluoUnknownOutcome
 from airflow_aluo.protocol.flows import unknown_outcome
 from airflow_aluo.protocol.remembered import Entry, Stage, changed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from airflow_aluo.arguments import OnClear, OnUnknownOutcome
     from airflow_aluo.protocol.record import EditRecord
@@ -56,8 +59,6 @@ class Attempt:
     on_unknown_outcome: OnUnknownOutcome = "fail"
     #: Seconds to wait for an edit from its acceptance, or from a clear.
     timeout: float
-    #: Wait for the edit; without it, a submitted edit is returned at once.
-    waits: bool = True
 
 
 class Seen(StrEnum):
@@ -79,7 +80,7 @@ class Look:
     #: The edit as it was seen.
     record: EditRecord
     #: What Aluo answered where it knows no such edit.
-    refusal: AluoError | None = None
+    refusal: AluoRequestRejected | None = None
 
 
 class Step(StrEnum):
@@ -109,26 +110,33 @@ def decide(entry: Entry | None, attempt: Attempt, seen: Seen | None = None) -> V
     if cleared and attempt.on_clear == "new":
         return Verdict(Step.SUBMIT, f'{before}; cleared with on_clear="new": submitting a new edit')
     if cleared and other:
-        return Verdict(Step.SUBMIT, f"{before}; cleared, {_asks(other)}: submitting another edit")
+        return Verdict(
+            Step.SUBMIT, f"{before}; cleared, {_asks(other)}: submitting that, too; both may be paid"
+        )
     match entry.stage:
         case Stage.RETURNED:
-            return _of_returned(before, attempt, cleared=cleared)
+            return _of_returned(entry, attempt, seen, cleared=cleared)
         case Stage.INTENT:
             return _of_intent(entry, attempt, other, cleared=cleared)
         case Stage.ACCEPTED:
             return _of_accepted(before, other, seen, cleared=cleared)
 
 
-def _of_returned(before: str, attempt: Attempt, *, cleared: bool) -> Verdict:
+def _of_returned(entry: Entry, attempt: Attempt, seen: Seen | None, *, cleared: bool) -> Verdict:
+    before = _before(entry)
     if cleared and attempt.on_clear == "auto":
-        return Verdict(Step.SUBMIT, f"{before} and it was returned; cleared: submitting a new edit")
+        return Verdict(
+            Step.SUBMIT, f"{before} and it was returned; the task was cleared: submitting a new edit"
+        )
+    if cleared and not entry.edit["result_urls"]:
+        return _of_accepted(before, (), seen, cleared=cleared)
     return Verdict(Step.RETURN, f"{before} and it was returned: returning it once more")
 
 
 def _of_intent(entry: Entry, attempt: Attempt, other: Sequence[str], *, cleared: bool) -> Verdict:
     before = _before(entry)
     if cleared and entry.reported:
-        return Verdict(Step.SUBMIT, f"{before}; a person was told and cleared the task: submitting")
+        return Verdict(Step.SUBMIT, f"{before}; reported, and cleared since: submitting, which may pay twice")
     if attempt.on_unknown_outcome == "resubmit":
         return Verdict(Step.SUBMIT, f'{before}; on_unknown_outcome="resubmit": submitting once more')
     return Verdict(Step.STOP, f"{before}; {_asks(other)}" if other else before)
@@ -189,10 +197,13 @@ class World(Protocol):
         """Send the request once. Raises :class:`AluoUnknownOutcome` where it may have been accepted."""
 
     def look(self, pending: EditRecord) -> Look:
-        """Look once at an edit. Raises where Aluo refuses, but for an edit that it does not know."""
+        """Look once at an edit. Raises where Aluo refuses to answer."""
 
     def tell(self, message: str) -> None:
         """Log."""
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Let no ``execution_timeout`` strike within."""
 
 
 def begin(world: World, attempt: Attempt) -> Entry:
@@ -207,13 +218,16 @@ def begin(world: World, attempt: Attempt) -> Entry:
     entry, look = world.memory.recall(), None
     verdict = decide(entry, attempt)
     if verdict.step is Step.LOOK and entry and entry.record:
-        world.tell(f"{verdict.why}: looking at it")
+        world.tell(
+            f"remembered from an earlier try: {verdict.why}. Looking at it before anything is submitted"
+        )
         look = world.look(entry.record)
         verdict = decide(entry, attempt, look.seen)
     if entry is None or verdict.step is Step.SUBMIT:
         if verdict.why:
             world.tell(verdict.why)
-        return _submit(world, attempt)
+        with world.uninterrupted():
+            return _submit(world, attempt)
     if verdict.step is Step.STOP:
         raise _stop(world, replace(entry, max_tries=attempt.max_tries), verdict.why, look)
     world.tell(verdict.why)
@@ -222,8 +236,6 @@ def begin(world: World, attempt: Attempt) -> Entry:
         goes_on = replace(goes_on, record=look.record)
     if goes_on.max_tries != entry.max_tries:
         goes_on = replace(goes_on, deadline=world.now() + attempt.timeout)
-    if verdict.step is Step.RETURN:
-        goes_on = replace(goes_on, stage=Stage.RETURNED)
     if goes_on != entry:
         world.memory.save(goes_on)
     return goes_on
@@ -245,16 +257,20 @@ def _submit(world: World, attempt: Attempt) -> Entry:
         raise
     try:
         accepted = world.submit()
-    except AluoUnknownOutcome:
-        if attempt.on_unknown_outcome == "fail":
-            world.memory.save(replace(intent, reported=True))
+    except AluoUnknownOutcome as error:
+        if attempt.on_unknown_outcome == "resubmit":  # not final any more
+            raise AluoError(
+                f"nobody knows whether Aluo accepted this edit: {error.seen}. "
+                'on_unknown_outcome="resubmit": the next try submits once more, and may pay twice'
+            ) from error
+        world.memory.save(replace(intent, reported=True))
         raise
     except AluoError:
         world.memory.forget()
         raise
     entry = replace(
         intent,
-        stage=Stage.ACCEPTED if attempt.waits else Stage.RETURNED,
+        stage=Stage.ACCEPTED,
         record=accepted,
         deadline=world.now() + attempt.timeout,
     )
@@ -267,8 +283,9 @@ def _stop(world: World, entry: Entry, why: str, look: Look | None) -> AluoError:
     if look is None:
         world.memory.save(replace(entry, reported=True))
         return unknown_outcome(why)
-    if look.refusal is not None:
-        return look.refusal
+    if (refusal := look.refusal) is not None:
+        message = f"{why}: {refusal.message}. Clear this task to submit, and pay, anew"
+        return AluoRequestRejected(message, http_status=refusal.http_status, code=refusal.code)
     return AluoUnknownOutcome(
         f"{why}. Nothing was submitted, for both would be paid. Clear this task to submit what it asks now; "
         f"PhotoEditStatusSensor(aluo_task_id={look.record['aluo_task_id']!r}) waits for the other"

@@ -32,7 +32,10 @@ class EditMemory:
         self._store, self._log = store, log
         #: What is stored, as far as it was heard.
         self._stored: Entry | None = None
-        self._unsaved: Entry | None = None
+        #: Something could not be stored, or deleted, yet.
+        self.owes = False
+        #: What should be stored, if something is owed.
+        self._owed: Entry | None = None
 
     @property
     def lasts(self) -> bool:
@@ -40,22 +43,17 @@ class EditMemory:
         return self._store.lasts
 
     @property
-    def owes(self) -> bool:
-        """Whether something could not be stored yet."""
-        return self._unsaved is not None
-
-    @property
     def knows(self) -> bool:
         """Whether a later try will know of the edit."""
-        if self._unsaved is None or self._unsaved.record is None:
+        if not self.owes or self._owed is None or self._owed.record is None:
             return self.lasts and not self.owes
         stored = self._stored.record if self._stored else None
-        return stored is not None and stored["aluo_task_id"] == self._unsaved.edit["aluo_task_id"]
+        return stored is not None and stored["aluo_task_id"] == self._owed.edit["aluo_task_id"]
 
     def recall(self) -> Entry | None:
         """Return what is remembered.
 
-        :raises TaskStoreError: nobody knows whether anything is. Nothing was sent.
+        :raises TaskStoreError: nobody knows whether anything is.
         :raises AluoRequestInvalid: it is nothing of ours.
         """
         value = self._store.get(KEY)
@@ -67,28 +65,23 @@ class EditMemory:
 
         :raises TaskStoreError: it is not sure that this is remembered now.
         """
-        self._store.put(KEY, entry.to_json())
-        self._stored, self._unsaved = entry, None
+        self._write(entry)
 
     def save(self, entry: Entry) -> None:
         """Remember, if not now then when :meth:`save_again` is called."""
-        try:
-            self.keep(entry)
-        except TaskStoreError as error:
-            self._unsaved = entry
-            what = "that the outcome of a submit is unknown"
-            if entry.record:  # if the worker dies now, a person must know
-                what = f"edit {entry.record['aluo_task_id']}"
-                self._log.error("%s", how_to_go_on(entry.record, remembered=self.knows))
-            self._log.error("%s could not be remembered, trying again later: %s", what, error)
+        self._try(entry)
+
+    def forget(self) -> None:
+        """Remember nothing any more, if not now then when :meth:`save_again` is called."""
+        self._try(None)
 
     def save_again(self) -> None:
-        """Remember what could not be stored before, if anything."""
-        if self._unsaved is not None:
-            self.save(self._unsaved)
+        """Do what could not be done before, if anything."""
+        if self.owes:
+            self._try(self._owed)
 
     def settle(self, now: Callable[[], float]) -> Flow[None]:
-        """Store what could not be stored before, patiently: a conversation without calls.
+        """Do what could not be done before, patiently: a conversation without calls.
 
         :param now: epoch seconds.
         """
@@ -98,10 +91,27 @@ class EditMemory:
             self.save_again()
             pause = min(pause * 2, LONGEST_PAUSE)
 
-    def forget(self) -> None:
-        """Remember nothing any more, as well as can be."""
-        self._unsaved = None
+    def _try(self, entry: Entry | None) -> None:
         try:
-            self._store.delete(KEY)
+            self._write(entry)
         except TaskStoreError as error:
-            self._log.warning("what is remembered of the edit could not be deleted: %s", error)
+            said, self.owes, self._owed = self.owes, True, entry
+            if not said:  # once, not at each try
+                self._say(entry, error)
+
+    def _write(self, entry: Entry | None) -> None:
+        if entry is None:
+            self._store.delete(KEY)
+        else:
+            self._store.put(KEY, entry.to_json())
+        self._stored, self.owes, self._owed = entry, False, None
+
+    def _say(self, entry: Entry | None, error: TaskStoreError) -> None:
+        if entry is None:
+            self._log.warning("what is remembered of the edit could not be deleted, trying again: %s", error)
+        elif entry.record is None:
+            self._log.error("an unknown outcome could not be remembered, trying again: %s", error)
+        else:  # if the worker dies now, a person must know
+            how = how_to_go_on(entry.record, remembered=self.knows)
+            what = entry.record["aluo_task_id"]
+            self._log.error("edit %s could not be remembered, trying again: %s. %s", what, error, how)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Self
 
+from airflow_aluo import announced
 from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
 from airflow_aluo.durable import Look, Seen, begin, finish
 from airflow_aluo.edit_memory import EditMemory
@@ -18,14 +19,16 @@ from airflow_aluo.protocol.errors import (
     AluoRequestRejected,
     AluoUnknownOutcome,
 )
-from airflow_aluo.protocol.flows import Pause, Progress, unknown_outcome
+from airflow_aluo.protocol.flows import Pause, unknown_outcome
 from airflow_aluo.protocol.remembered import Entry, Stage, fingerprint
+from airflow_aluo.protocol.waiting import Progress, missing
 from airflow_aluo.signals_later import signals_later
-from airflow_aluo.task_errors import how_to_go_on, submit_is_final
+from airflow_aluo.task_errors import how_to_go_on
 from airflow_aluo.task_store import TaskStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import TracebackType
 
     from airflow.sdk import Context
 
@@ -35,9 +38,6 @@ if TYPE_CHECKING:
     from airflow_aluo.protocol.photo_edit import PhotoEdit
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.protocol.schedule import WaitRule
-
-#: The XCom that holds the record of the edit as it was submitted.
-SUBMITTED: Final = "submitted"
 
 
 class PaidEdit:
@@ -95,48 +95,70 @@ class PaidEdit:
                 "task has retries, the next try submits, and pays, again"
             )
         try:
-            with signals_later(signal.SIGALRM):
-                entry = begin(self, attempt)
-        except AirflowTaskTimeout as error:
-            if self.memory.knows:
-                raise
-            if self.accepted:
-                raise AirflowFailException(
-                    f"{error}. {how_to_go_on(self.accepted, remembered=False)}"
-                ) from error
-            if self.submitting:
-                raise unknown_outcome(str(error)) from error
+            entry = begin(self, attempt)
+        except AluoError:
+            self._settle()  # that nothing was accepted, or that a person was told
             raise
-        self.accepted = entry.record
+        self.accepted = entry.edit
+        if isinstance(self._photos, AluoRequestInvalid) and self._edit and entry.edit["request"]:
+            asked = list(self._edit.image_files)
+            if entry.edit["request"]["image_files"] != asked:  # the photo that is gone may be another one
+                raise self._photos
         return entry
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Let ``execution_timeout`` wait for the block's end, and then not hide why the block failed."""
+        try:
+            with signals_later(signal.SIGALRM):
+                yield
+        except AirflowTaskTimeout as error:
+            if isinstance(error.__context__, AluoError):
+                raise error.__context__ from None
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Without a store, let no failure after a submit lead to another one.
+
+        :raises AirflowFailException: chained from the failure; names the edit.
+        """
+        if (
+            self.memory.lasts
+            or self.accepted is None
+            or isinstance(error, AluoEditFailed | AirflowFailException)
+        ):
+            return
+        if isinstance(error, Exception | AirflowTaskTimeout):
+            raise AirflowFailException(f"{error}. {how_to_go_on(self.accepted, remembered=False)}") from error
 
     def announce(self, pending: EditRecord) -> None:
         """Let other tasks, links and the resumed task know the edit, by XCom."""
         if not self.memory.owes:  # else Airflow cannot be reached, and the wait is what counts
-            self._ti.xcom_push(key=SUBMITTED, value=pending)
-            self._ti.xcom_push(key="aluo_task_id", value=pending["aluo_task_id"])
+            announced.announce(self._ti, pending)
 
     def resumed(self) -> Entry:
         """Return the edit that was being waited for when the task was deferred.
 
         :raises AirflowFailException: nothing tells any more which it was.
         """
-        entry = self.memory.recall()
-        if entry is None or entry.record is None:
-            found = self._ti.xcom_pull(
-                task_ids=self._ti.task_id, key=SUBMITTED, map_indexes=self._ti.map_index
-            )
-            try:
-                pending = record.parse(found)
-            except AluoRequestInvalid as error:
-                how = (
-                    "look up the edit in this task's earlier log; clearing this task submits, and pays, anew"
-                )
-                raise AirflowFailException(
-                    f"XCom {SUBMITTED!r} of this task is gone ({error}); {how}"
-                ) from error
-            entry = _entry(pending, self._ti.max_tries)
-        self.accepted = entry.record
+        try:
+            entry = self.memory.recall()
+            if entry is None or entry.record is None:
+                entry = _entry(record.parse(announced.edit(self._ti)), self._ti.max_tries)
+                self.memory.save(entry)
+        except (Exception, AirflowTaskTimeout) as error:
+            if self.memory.lasts and not isinstance(error, AluoRequestInvalid):
+                raise  # the next try asks again
+            how = "look for the edit in this task's log; clearing this task may submit, and pay, anew"
+            raise AirflowFailException(
+                f"nothing tells which edit this task waits for ({error}); {how}"
+            ) from error
+        self.accepted = entry.edit
         return entry
 
     def wait(self, pending: EditRecord, rule: WaitRule) -> EditRecord:
@@ -172,9 +194,12 @@ class PaidEdit:
             yield
         except AluoEditFailed:
             self.memory.forget()
+            self._settle()
             raise
         except (Exception, AirflowTaskTimeout) as error:
-            how = how_to_go_on(pending, remembered=self.memory.knows)
+            how = how_to_go_on(self.accepted or pending, remembered=self.memory.knows)
+            if missing(error):
+                how = "Aluo knows this edit no more; clear this task to submit, and pay, anew"
             if self.memory.knows and not (isinstance(error, AluoError) and error.final):
                 self._log.warning("%s", how)
                 raise
@@ -215,13 +240,14 @@ class PaidEdit:
         self._log.info("asking %s", self.hook.account.base_url)
         self.accepted, self.submitting = None, True
         try:
-            with submit_is_final():
-                self.accepted = self.hook.submit(self._edit, self._photos)
+            self.accepted = self.hook.submit(self._edit, self._photos)
         except AluoUnknownOutcome:
             raise
         except AluoError:
             self.submitting = False
             raise
+        except (Exception, AirflowTaskTimeout) as error:
+            raise unknown_outcome(f"{type(error).__name__} struck during the submit") from error
         self.submitting = False
         self._log.info("Aluo accepted the edit as %s", self.accepted["aluo_task_id"])
         return self.accepted
@@ -231,6 +257,7 @@ class PaidEdit:
 
         :raises AluoApiError: Aluo refused to answer.
         """
+        self.accepted = pending
         self.looked_at = now = time.time()
         rule = record.wait_rule(pending, deadline=now + 3600, poll_interval=0, started_at=now)
         try:
@@ -238,19 +265,12 @@ class PaidEdit:
         except AluoEditFailed:
             return Look(Seen.FAILED, pending)
         except AluoRequestRejected as error:
+            if not missing(error):
+                raise
             return Look(Seen.MISSING, pending, error)
         if isinstance(found, Pause):
             return Look(Seen.RUNNING, pending)
         return Look(Seen.SUCCEEDED, found)
-
-
-def submitted_and_not_remembered(context: Context) -> EditRecord | None:
-    """Return the edit that this try submitted before it was deferred, if no later try would know of it."""
-    if TaskStore(context).lasts:
-        return None
-    ti = context["ti"]
-    found: EditRecord | None = ti.xcom_pull(task_ids=ti.task_id, key=SUBMITTED, map_indexes=ti.map_index)
-    return found
 
 
 def _entry(pending: EditRecord, max_tries: Any) -> Entry:

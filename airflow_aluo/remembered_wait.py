@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_aluo.protocol.flows import Progress
+from airflow_aluo.protocol.waiting import Progress
 from airflow_aluo.task_store import TaskStore, TaskStoreError
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class RememberedWait:
         self._store, self._log = TaskStore(context), log
         self._whose = {"aluo_task_id": aluo_task_id, "max_tries": context["ti"].max_tries}
         self._try_number = context["ti"].try_number
+        #: What is stored is not known, so nothing is put in its place.
+        self._blind = False
+        if not self._store.lasts:
+            log.info(
+                "this Airflow has no task state store (3.3 has): a retry waits for the whole timeout anew"
+            )
         found = self._recall()
         if found is None:
             self.started_at, self.progress = fallback or time.time(), Progress()
@@ -50,6 +56,7 @@ class RememberedWait:
             found = self._store.get(KEY)
         except TaskStoreError as error:
             self._log.warning("how long this task has waited already is not known: %s", error)
+            self._blind = True
             return None
         try:
             if {name: found[name] for name in self._whose} != self._whose:
@@ -61,6 +68,8 @@ class RememberedWait:
 
     def save(self) -> None:
         """Remember how it has gone so far, as well as can be."""
+        if self._blind:
+            return
         value = self._whose | {
             "try_number": self._try_number,
             "started_at": self.started_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
+from airflow_aluo.airflow_names import AirflowFailException
 from airflow_aluo.protocol.errors import AluoError
 
 if TYPE_CHECKING:
@@ -15,34 +15,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def final_errors_fail(but: type[AluoError] | tuple[type[AluoError], ...] = ()) -> Iterator[None]:
+def final_errors_fail() -> Iterator[None]:
     """Fail the task at once on an error that another try cannot mend; leave the others to its retries.
 
-    :param but: errors that are left to the retries although they are final.
     :raises AirflowFailException: chained from the final error; uses up no retry.
     """
     try:
         yield
     except AluoError as error:
-        if error.final and not isinstance(error, but):
+        if error.final:
             raise AirflowFailException(str(error)) from error
         raise
-
-
-@contextmanager
-def submit_is_final() -> Iterator[None]:
-    """Let no surprise during the submit, such as ``execution_timeout``, lead to another try.
-
-    :raises AluoUnknownOutcome: chained from what went wrong.
-    """
-    try:
-        yield
-    except AluoError:
-        raise
-    except (Exception, AirflowTaskTimeout) as error:
-        from airflow_aluo.protocol.flows import unknown_outcome
-
-        raise unknown_outcome(f"{type(error).__name__} struck during the submit") from error
 
 
 def goes_on(aluo_task_id: str | None, estimated_credits: float | None, *, succeeded: bool = False) -> str:
@@ -58,8 +41,8 @@ def how_to_go_on(edit: EditRecord, *, remembered: bool) -> str:
     succeeded = bool(edit["result_urls"])
     becomes = goes_on(edit["aluo_task_id"], edit["credits"]["estimated"], succeeded=succeeded)
     if remembered:
-        return f"{becomes}; clear this task to go on with it"
+        return f"{becomes}; clear this task to go on with it, if it still asks for the same"
     return (
         f"{becomes}; PhotoEditStatusSensor(aluo_task_id={edit['aluo_task_id']!r}) waits for it, "
-        "clearing this task submits, and pays, anew"
+        "clearing this task may submit, and pay, anew"
     )

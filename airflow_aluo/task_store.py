@@ -39,8 +39,8 @@ class TaskStore:
             return self._store.get(key)
         except Exception as error:
             raise TaskStoreError(
-                f"Airflow's task state store could not be read ({error}), so nobody knows what earlier tries "
-                "have done; nothing was sent, the next try asks again"
+                f"Airflow's task state store could not be read ({error}), so this try does not know what "
+                "earlier ones have done"
             ) from error
 
     def put(self, key: str, value: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What a try decides about what is remembered; and that whatever happens, nobody pays twice unasked."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_aluo.protocol.errors import (
     AluoError,
     AluoOutOfCredits,
     AluoRequestInvalid,
+    AluoRequestRejected,
     AluoUnauthorized,
     AluoUnknownOutcome,
 )
@@ -29,6 +31,7 @@ INTENT = Entry(stage=Stage.INTENT, max_tries=2, fingerprint=PRINT, intended_at="
 REPORTED = replace(INTENT, reported=True)
 ACCEPTED = replace(INTENT, stage=Stage.ACCEPTED, record=EDIT, deadline=1_600.0)
 RETURNED = replace(ACCEPTED, stage=Stage.RETURNED, record=DONE)
+LET_GO = replace(RETURNED, record=EDIT)
 
 RETRY = Attempt(max_tries=2, fingerprint=PRINT, timeout=600.0)
 CLEARED = replace(RETRY, max_tries=4)
@@ -56,6 +59,12 @@ TABLE: list[tuple[str, Entry | None, Attempt, Seen | None, Step]] = [
     ("returned, retried, on_clear=new", RETURNED, replace(RETRY, on_clear="new"), None, Step.RETURN),
     ("returned, cleared", RETURNED, CLEARED, None, Step.SUBMIT),
     ("returned, cleared, reuse", RETURNED, replace(CLEARED, on_clear="reuse"), None, Step.RETURN),
+    ("returned without a picture, retried", LET_GO, RETRY, None, Step.RETURN),
+    ("returned without a picture, cleared", LET_GO, CLEARED, None, Step.SUBMIT),
+    *(
+        (f"returned without a picture, reuse, {seen}", LET_GO, replace(CLEARED, on_clear="reuse"), seen, step)
+        for seen, step in ((None, Step.LOOK), (Seen.RUNNING, Step.WAIT), (Seen.FAILED, Step.SUBMIT))
+    ),
     ("intent, retried", INTENT, RETRY, None, Step.STOP),
     ("intent, cleared before anybody was told", INTENT, CLEARED, None, Step.STOP),
     ("intent, retried, resubmit", INTENT, replace(RETRY, on_unknown_outcome="resubmit"), None, Step.SUBMIT),
@@ -222,6 +231,9 @@ class Script:
         self.done.append("forget")
         self.stored = None
 
+    def uninterrupted(self) -> Any:
+        return nullcontext()
+
     def submit(self) -> Any:
         self.done.append("submit")
         if self.submits:
@@ -243,14 +255,6 @@ def test_the_intent_is_kept_before_the_submit_and_the_id_after_it() -> None:
     finish(world, entry, DONE)
     assert world.done[3:] == ["save returned"]
     assert world.stored == replace(entry, stage=Stage.RETURNED, record=DONE)
-
-
-def test_an_edit_that_is_not_waited_for_is_returned_once_it_is_accepted() -> None:
-    world = Script()
-    entry = begin(world, replace(RETRY, waits=False))
-    assert world.done == ["keep intent", "submit", "save returned"]
-    finish(world, entry, EDIT)
-    assert len(world.done) == 3
 
 
 def test_nothing_is_submitted_whose_intent_is_not_kept() -> None:
@@ -277,15 +281,22 @@ def test_a_request_that_surely_was_not_accepted_leaves_nothing_behind(error: Alu
     assert world.done == ["keep intent", "submit", "forget"]
 
 
-@pytest.mark.parametrize(("choice", "saved"), [("fail", ["save intent reported"]), ("resubmit", [])])
-def test_an_unknown_outcome_is_noted_as_reported_unless_it_is_to_be_resubmitted(
-    choice: Any, saved: list[str]
-) -> None:
+def test_an_unknown_outcome_is_noted_as_reported() -> None:
     world = Script()
     world.submits = AluoUnknownOutcome("?")
     with pytest.raises(AluoUnknownOutcome):
-        begin(world, replace(RETRY, on_unknown_outcome=choice))
-    assert world.done == ["keep intent", "submit", *saved]
+        begin(world, RETRY)
+    assert world.done == ["keep intent", "submit", "save intent reported"]
+
+
+def test_an_unknown_outcome_that_is_to_be_resubmitted_is_left_to_the_retries() -> None:
+    world = Script()
+    world.submits = AluoUnknownOutcome("?")
+    with pytest.raises(AluoError, match="the next try submits once more") as caught:
+        begin(world, replace(RETRY, on_unknown_outcome="resubmit"))
+    assert not caught.value.final
+    assert caught.value.__cause__ is world.submits
+    assert world.done == ["keep intent", "submit"]
     assert world.stored is not None
 
 
@@ -315,9 +326,10 @@ def test_another_request_in_a_retry_stops_it_and_names_the_edit() -> None:
 
 def test_an_edit_that_aluo_knows_no_more_stops_a_retry_with_aluos_own_words() -> None:
     world = Script(ACCEPTED)
-    world.sees = Look(Seen.MISSING, EDIT, AluoUnauthorized("no such task", http_status=404))
-    with pytest.raises(AluoUnauthorized, match="no such task"):
+    world.sees = Look(Seen.MISSING, EDIT, AluoRequestRejected("no such task", http_status=404, code=-1))
+    with pytest.raises(AluoRequestRejected, match=r"as edit_1, .*no such task\. Clear this task") as caught:
         begin(world, RETRY)
+    assert (caught.value.http_status, caught.value.code) == (404, -1)
     assert "submit" not in world.done
 
 
@@ -344,5 +356,6 @@ def test_an_edit_that_has_succeeded_meanwhile_is_returned_as_it_was_seen() -> No
     world = Script(ACCEPTED)
     world.sees = Look(Seen.SUCCEEDED, DONE)
     entry = begin(world, RETRY)
-    assert (entry.stage, entry.record) == (Stage.RETURNED, DONE)
+    assert (entry.stage, entry.record) == (Stage.ACCEPTED, DONE)
+    assert finish(world, entry, DONE) == DONE
     assert world.done[-1] == "save returned"

@@ -4,6 +4,7 @@ The outside is a model: an Aluo that counts what it accepts, a store that may fa
 between any two steps.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,9 @@ class Worker:
             self.machine.stored = None
         if dies:
             raise Death
+
+    def uninterrupted(self) -> Any:
+        return nullcontext()
 
     def submit(self) -> Any:
         dies = self._step()
@@ -186,7 +190,6 @@ class Tries(RuleBasedStateMachine):
             fingerprint={"prompt": str(self.request)},
             on_clear=self.on_clear,
             timeout=600.0,
-            waits=self.waits,
         )
         try:
             entry = begin(worker, attempt)
@@ -195,7 +198,7 @@ class Tries(RuleBasedStateMachine):
             return
 
     def _go_on(self, worker: Worker, entry: Entry, ends: Seen) -> None:
-        if entry.stage is Stage.ACCEPTED and self.waits:
+        if self.waits and not entry.edit["result_urls"]:
             aluo_task_id = str(entry.edit["aluo_task_id"])
             if self.edits[aluo_task_id] is Seen.RUNNING:
                 self.edits[aluo_task_id] = ends

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow.sdk import BaseHook
 
-from airflow_aluo.protocol import account, calls, flows, photo_edit, record
+from airflow_aluo.protocol import account, calls, flows, photo_edit, record, waiting
 from airflow_aluo.protocol.errors import (
     AluoApiError,
     AluoError,
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.calls import Upload
-    from airflow_aluo.protocol.flows import Flow, Progress
+    from airflow_aluo.protocol.flows import Flow
     from airflow_aluo.protocol.photo_edit import PhotoEdit
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.protocol.replies import Snapshot
     from airflow_aluo.protocol.vocabulary import AspectRatio, OutputFormat
+    from airflow_aluo.protocol.waiting import Progress
 
 __all__ = ["AluoHook"]
 
@@ -172,7 +173,7 @@ class AluoHook(BaseHook):
         """
         aluo_task_id = record.task_id(pending)
         found = self.run(
-            flows.stay(aluo_task_id, rule, progress, _SENSES, self.log.info, shorter_than=shorter_than)
+            waiting.stay(aluo_task_id, rule, progress, _SENSES, self.log.info, shorter_than=shorter_than)
         )
         return found if isinstance(found, Pause) else record.completed(pending, found, at=time.time())
 
@@ -215,12 +216,12 @@ class AluoHook(BaseHook):
 
         :param before_look: is called before each look.
         """
-        snapshot = self.run(flows.wait(record.task_id(pending), rule, _SENSES, self.log.info, before_look))
+        snapshot = self.run(waiting.wait(record.task_id(pending), rule, _SENSES, self.log.info, before_look))
         return record.completed(pending, snapshot, at=time.time())
 
     async def await_snapshot(self, aluo_task_id: str, rule: WaitRule) -> Snapshot:
         """Wait as the rule says and return the last look. Raises what :meth:`wait_for_completion` raises."""
-        return await self.arun(flows.wait(aluo_task_id, rule, _SENSES, self.log.info))
+        return await self.arun(waiting.wait(aluo_task_id, rule, _SENSES, self.log.info))
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending credits: look at an edit that cannot exist."""

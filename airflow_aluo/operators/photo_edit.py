@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk import BaseOperator
 
@@ -18,7 +18,6 @@ from airflow_aluo.airflow_names import (
 )
 from airflow_aluo.arguments import OnClear, OnUnknownOutcome, choice, count, known_at_run_time, seconds
 from airflow_aluo.protocol import photo_edit, record
-from airflow_aluo.protocol.errors import AluoUnknownOutcome
 from airflow_aluo.protocol.rendered import collection, optional, without_query
 from airflow_aluo.protocol.schedule import (
     BACKSTOP,
@@ -26,12 +25,9 @@ from airflow_aluo.protocol.schedule import (
     DEFAULT_TIMEOUT,
     DEFAULT_TOLERATED_FAILURES,
 )
-from airflow_aluo.task_errors import final_errors_fail, how_to_go_on
+from airflow_aluo.task_errors import final_errors_fail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
@@ -46,6 +42,16 @@ __all__ = ["PhotoEditOperator"]
 _BY_PHOTO: Final = "{{ task.photo_name }}"
 
 
+#: What can be judged of an argument when the DAG is parsed, mapped or not.
+_CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
+    "timeout": seconds,
+    "poll_interval": seconds,
+    "tolerated_failures": count,
+    "on_unknown_outcome": choice(OnUnknownOutcome),
+    "on_clear": choice(OnClear),
+}
+
+
 class PhotoEditOperator(BaseOperator):
     """Edits photos by a sentence: submits to Aluo's photo editor and, by default, waits for the result.
 
@@ -56,7 +62,7 @@ class PhotoEditOperator(BaseOperator):
     An edit is paid once. What a try learns is remembered in Airflow's task state store, and the next try goes
     on with it: it waits for the edit that was accepted, or returns the one that has succeeded. Only an edit
     that ended FAILED (it cost nothing) and a request that surely was not accepted are submitted anew.
-    ``execution_timeout`` strikes between calls that charge, never within one.
+    ``execution_timeout`` never strikes within a submit (with its pauses for a 429, minutes), but after it.
 
     Clearing a task that has returned its edit asks for a new one; clearing it before that goes on with the
     edit under way, with a new deadline.
@@ -125,10 +131,8 @@ class PhotoEditOperator(BaseOperator):
         self.timeout = seconds("timeout", timeout)
         self.poll_interval = seconds("poll_interval", poll_interval)
         self.tolerated_failures = count("tolerated_failures", tolerated_failures)
-        self.on_unknown_outcome: OnUnknownOutcome = choice(
-            "on_unknown_outcome", on_unknown_outcome, get_args(OnUnknownOutcome)
-        )
-        self.on_clear: OnClear = choice("on_clear", on_clear, get_args(OnClear))
+        self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
+        self.on_clear = choice(OnClear)("on_clear", on_clear)
         photo_edit.check_known(self._parameters(), pending=_pending)
 
     @classmethod
@@ -137,8 +141,9 @@ class PhotoEditOperator(BaseOperator):
 
         What is mapped over is checked when Airflow makes each of them, before anything is sent.
         """
-        for name in ("timeout", "poll_interval"):
-            seconds(name, kwargs.get(name, 0))
+        for name, check in _CHECKS.items():
+            if name in kwargs:
+                check(name, kwargs[name])
         given = {name: kwargs[name] for name in photo_edit.PARAMETERS if name in kwargs}
         mapped = {"prompt": "{{ mapped }}", "image_urls": "{{ mapped }}", "image_files": "{{ mapped }}"}
         photo_edit.check_known(mapped | given, pending=_pending)
@@ -178,20 +183,17 @@ class PhotoEditOperator(BaseOperator):
         try:
             super().render_template_fields(context, jinja_env)
         except Exception as error:
-            from airflow_aluo.paid_edit import submitted_and_not_remembered
+            from airflow_aluo.announced import how_to_go_on_unremembered
 
-            if (found := submitted_and_not_remembered(context)) is None:
+            if (how := how_to_go_on_unremembered(context)) is None:
                 raise
-            how = how_to_go_on(found, remembered=False)
             raise AirflowFailException(f"templates cannot be rendered again ({error}). {how}") from error
 
     def execute(self, context: Context) -> EditRecord:
         """Submit unless an earlier try has, and wait if asked."""
         from airflow_aluo.durable import Attempt
-        from airflow_aluo.protocol.remembered import Stage
 
-        with self._final_errors_fail():
-            self._paid = paid = self._edit_of(context)
+        with final_errors_fail(), self._edit_of(context) as paid:
             entry = paid.begin(
                 Attempt(
                     max_tries=context["ti"].max_tries,
@@ -199,14 +201,13 @@ class PhotoEditOperator(BaseOperator):
                     on_clear=self.on_clear,
                     on_unknown_outcome=self.on_unknown_outcome,
                     timeout=self.timeout,
-                    waits=self.wait_for_completion,
                 )
             )
-        with paid.paid(entry.edit):
-            paid.announce(entry.edit)
-            if entry.stage is Stage.RETURNED or not self.wait_for_completion:
-                return paid.finish(entry, entry.edit)
-            return self._wait(paid, entry)
+            with paid.paid(entry.edit):
+                paid.announce(entry.edit)
+                if entry.edit["result_urls"] or not self.wait_for_completion:
+                    return paid.finish(entry, entry.edit)
+                return self._wait(paid, entry)
 
     def _wait(self, paid: PaidEdit, entry: Entry) -> EditRecord:
         """Wait here or in the triggerer."""
@@ -253,11 +254,10 @@ class PhotoEditOperator(BaseOperator):
             return self._resumed(context, lambda paid, pending: last_look(paid.hook, pending, reason))
 
     def _resumed(self, context: Context, ending: Callable[[PaidEdit, EditRecord], EditRecord]) -> EditRecord:
-        with self._final_errors_fail():
-            self._paid = paid = self._edit_of(context)
+        with final_errors_fail(), self._edit_of(context) as paid:
             entry = paid.resumed()
-        with paid.paid(entry.edit):
-            return paid.finish(entry, ending(paid, entry.edit))
+            with paid.paid(entry.edit):
+                return paid.finish(entry, ending(paid, entry.edit))
 
     def on_kill(self) -> None:
         """Say what becomes of the edit: there is no way to cancel it."""
@@ -268,10 +268,8 @@ class PhotoEditOperator(BaseOperator):
         from airflow_aluo.hooks.aluo import AluoHook
         from airflow_aluo.paid_edit import PaidEdit
 
-        return PaidEdit(context, AluoHook(self.aluo_conn_id), self.log)
-
-    def _final_errors_fail(self) -> AbstractContextManager[None]:
-        return final_errors_fail(but=AluoUnknownOutcome if self.on_unknown_outcome == "resubmit" else ())
+        self._paid = PaidEdit(context, AluoHook(self.aluo_conn_id), self.log)
+        return self._paid
 
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in photo_edit.PARAMETERS}

@@ -239,9 +239,16 @@ class AluoUnknownOutcome(AluoError):
     """A request to edit may have reached Aluo, and nobody knows what became of it.
 
     It may have been accepted and charged, so it is never sent again by itself.
+
+    :param seen: what came instead of an answer.
     """
 
     final = True
+    facts = ("seen",)
+
+    def __init__(self, message: str, *, seen: str = "") -> None:
+        super().__init__(message)
+        self.seen = seen
 
 
 _TYPES: dict[str, type[AluoError]] = {

@@ -162,7 +162,7 @@ def wait_rule(
 
     :param deadline: epoch seconds.
     :param poll_interval: seconds between two looks.
-    :param started_at: epoch seconds at which the wait began, for a record that knows no acceptance.
+    :param started_at: epoch seconds at which the wait began.
     :param tolerated_failures: failed looks in a row that the wait survives.
     """
     accepted_at = _moment(record["times"]["accepted_at"])
@@ -172,6 +172,7 @@ def wait_rule(
         poll_interval=poll_interval,
         tolerated_failures=tolerated_failures,
         missing_until=(accepted_at or started_at) + MISSING_GRACE,
+        started_at=started_at,
     )
 
 

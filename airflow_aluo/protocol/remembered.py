@@ -39,7 +39,7 @@ class Entry:
     """What is remembered of an edit: schema ``stored_edit``."""
 
     stage: Stage
-    #: The task instance's ``max_tries`` when this was written: see above.
+    #: The task instance's ``max_tries`` when this was written: another one now tells of a clear.
     max_tries: int
     #: Digests of what was asked, by parameter: see :func:`fingerprint`.
     fingerprint: Mapping[str, str]

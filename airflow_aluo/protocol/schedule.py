@@ -108,6 +108,8 @@ class WaitRule:
     silent_fail: bool = False
     #: Epoch seconds until which "no such edit" (404) means that Aluo does not show a fresh edit yet.
     missing_until: float = 0.0
+    #: Epoch seconds at which the wait began, so that doubling pauses survive a restart; 0 for now.
+    started_at: float = 0.0
 
     def first_pause(self, now: float) -> float:
         """Return the seconds until the first look, at the deadline at the latest. ``now``: epoch seconds."""
@@ -119,6 +121,10 @@ class WaitRule:
         For who cannot count them: doubling pauses *p*, 2*p*, 4*p*, … reach *p* (2ⁿ - 1) seconds with *n*.
         """
         return 1 + int(math.log2(max(seconds, 0.0) / max(self.poll_interval, MIN_PAUSE) + 1))
+
+    def looks_by(self, now: float) -> int:
+        """Return about how many looks were taken before, by whoever waited until ``now`` (epoch seconds)."""
+        return self.looks_after(now - self.started_at) - 1 if self.started_at else 0
 
     def next_pause(self, looks: int, now: float, asked: float | None = None) -> float | None:
         """Return the seconds until the next look, or ``None`` once the deadline has passed.

@@ -23,7 +23,7 @@ from airflow_aluo.airflow_names import (
 from airflow_aluo.arguments import count
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoEditTimedOut, AluoError
-from airflow_aluo.protocol.flows import Pause, Progress
+from airflow_aluo.protocol.flows import Pause
 from airflow_aluo.protocol.schedule import (
     BACKSTOP,
     DEFAULT_POLL_INTERVAL,
@@ -33,6 +33,7 @@ from airflow_aluo.protocol.schedule import (
     SHORTEST_RESCHEDULE,
     WaitRule,
 )
+from airflow_aluo.protocol.waiting import Progress
 from airflow_aluo.remembered_wait import RememberedWait
 from airflow_aluo.task_errors import goes_on
 from airflow_aluo.upstream import Upstream
@@ -118,7 +119,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
     ) -> EditRecord:
         """Look if that can pay, then leave the worker until the triggerer or the next look."""
         if not wait.progress.looks:  # what is not remembered follows from the time
-            wait.progress.looks = rule.looks_after(time.time() - wait.started_at) - 1
+            wait.progress.looks = rule.looks_by(time.time())
         longest = MIN_PAUSE if self.deferrable else SHORTEST_RESCHEDULE
         found = self._hook(pending).stay(pending, rule, wait.progress, shorter_than=longest)
         if not isinstance(found, Pause):

@@ -11,10 +11,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_aluo.airflow_names import AirflowNotFoundException
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoError, AluoRateLimited, dump, load
-from airflow_aluo.protocol.flows import NO_ANSWER, succeeded
+from airflow_aluo.protocol.flows import NO_ANSWER
 from airflow_aluo.protocol.replies import Credits, Phase, Snapshot
 from airflow_aluo.protocol.schedule import WaitRule
 from airflow_aluo.protocol.schemas import validator
+from airflow_aluo.protocol.waiting import succeeded
 from airflow_aluo.task_errors import goes_on
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ LAYERS = (
     ("protocol.replies",),
     ("protocol.calls", "protocol.record"),
     ("protocol.flows", "protocol.remembered"),
+    ("protocol.waiting",),
     (
         "arguments",
         "get_provider_info",
@@ -33,6 +34,7 @@ LAYERS = (
         "upstream",
     ),
     (
+        "announced",
         "durable",
         "edit_memory",
         "remembered_wait",

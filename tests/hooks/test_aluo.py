@@ -24,9 +24,10 @@ from airflow_aluo.protocol.errors import (
     AluoUnauthorized,
     AluoUnknownOutcome,
 )
-from airflow_aluo.protocol.flows import Pause, Progress
+from airflow_aluo.protocol.flows import Pause
 from airflow_aluo.protocol.schedule import WaitRule
 from airflow_aluo.protocol.schemas import validator
+from airflow_aluo.protocol.waiting import Progress
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"

@@ -222,6 +222,10 @@ def test_what_is_wrong_is_said_when_the_dag_is_parsed(wrong: dict[str, Any], sai
         ({"timeout": float("nan")}, "timeout: nan"),
         ({"poll_interval": None}, "poll_interval: None"),
         ({"poll_interval": timedelta(days=-1)}, "poll_interval: "),
+        ({"tolerated_failures": -1}, "tolerated_failures: -1"),
+        ({"tolerated_failures": True}, "tolerated_failures: True"),
+        ({"on_clear": "nwe"}, "on_clear: 'nwe'; expected one of auto, reuse, new"),
+        ({"on_unknown_outcome": "retry"}, "on_unknown_outcome: 'retry'; expected one of fail, resubmit"),
     ],
 )
 def test_a_time_that_would_break_the_wait_is_refused_before_money_is_spent(
@@ -229,6 +233,8 @@ def test_a_time_that_would_break_the_wait_is_refused_before_money_is_spent(
 ) -> None:
     with pytest.raises(AluoRequestInvalid, match=said):
         edit(image_urls=URL, **wrong)
+    with pytest.raises(AluoRequestInvalid, match=said):
+        PhotoEditOperator.partial(task_id="edit", image_urls=URL, **wrong)
 
 
 def test_times_may_be_given_as_timedeltas() -> None:
@@ -468,14 +474,18 @@ def test_only_an_edit_that_failed_may_be_tried_again(sandbox: Any, tasks: Any, *
 @WAYS
 @pytest.mark.parametrize(
     ("refusal", "error"),
-    [((401, -2), "AluoUnauthorized"), ((404, -1), "AluoRequestRejected")],
+    [
+        ((401, -2), "AluoUnauthorized: .*edit edit_1 goes on at Aluo"),
+        ((400, -1), "AluoRequestRejected: .*edit edit_1 goes on at Aluo"),
+        ((404, -1), "AluoRequestRejected: .*Aluo knows this edit no more"),
+    ],
 )
 def test_a_refused_look_fails_at_once_and_names_the_edit(
     played: Any, tasks: Any, clock: Any, *, deferrable: bool, refusal: tuple[int, int], error: str
 ) -> None:
     played.reply(200, ACCEPTED)
     played.refuse(*refusal, meanwhile=lambda: clock.shift(61))  # a fresh edit may not be known yet
-    with pytest.raises(AirflowFailException, match=f"{error}: .*edit edit_1 goes on at Aluo"):
+    with pytest.raises(AirflowFailException, match=error):
         tasks.run(edit(image_urls=URL, deferrable=deferrable))
 
 
@@ -665,7 +675,7 @@ def test_an_edit_whose_record_is_gone_fails_at_once(
 ) -> None:
     tasks.ti.xcoms.clear()
     arguments = {"event": SUCCEEDED} if method == "execute_complete" else {"error": "Trigger failure"}
-    with pytest.raises(AirflowFailException, match="XCom 'submitted' of this task is gone"):
+    with pytest.raises(AirflowFailException, match="nothing tells which edit this task waits for"):
         tasks.resume(deferred, method, arguments)
 
 
@@ -689,7 +699,9 @@ def test_a_killed_task_says_what_becomes_of_its_edit(played: Any, tasks: Any, lo
     while_submitting, while_waiting = [line for line in logs if "told to end" in line]
     assert while_submitting.startswith("warning: the task is told to end while it submits. nobody knows")
     assert while_waiting.startswith("warning: the task is told to end. edit edit_1 goes on at Aluo, where")
-    assert while_waiting.endswith("may cost 40 credits; clear this task to go on with it")
+    assert while_waiting.endswith(
+        "may cost 40 credits; clear this task to go on with it, if it still asks for the same"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import TaskDeferred
 
 import airflow_aluo
@@ -16,11 +18,14 @@ from airflow_aluo.protocol.errors import (
     AluoConnectionError,
     AluoEditFailed,
     AluoEditTimedOut,
+    AluoError,
+    AluoOutOfCredits,
     AluoRequestInvalid,
     AluoRequestRejected,
     AluoServerError,
     AluoUnknownOutcome,
 )
+from airflow_aluo.retry_policy import AluoRetryPolicy
 from airflow_aluo.task_store import TaskStoreError
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
@@ -203,8 +208,9 @@ def test_an_unknown_outcome_is_told_once_and_submitted_anew_when_cleared(played:
 def test_an_unknown_outcome_that_is_to_be_resubmitted_is_left_to_the_retries(played: Any, tasks: Any) -> None:
     played.reply(503, b"<html>")
     task = edit(on_unknown_outcome="resubmit")
-    with pytest.raises(AluoUnknownOutcome):
+    with pytest.raises(AluoError, match="the next try submits once more") as caught:
         tasks.run(task)
+    assert AluoRetryPolicy().evaluate(caught.value, 1, 2).action is RetryAction.DEFAULT
     tasks.next_try()
     played.anew()
     played.reply(200, ACCEPTED)
@@ -322,23 +328,44 @@ def test_a_photo_that_is_gone_by_the_next_try_does_not_lose_the_edit(
     assert posts(played) == 1
 
 
-def test_an_execution_timeout_strikes_only_once_the_answer_is_stored(
-    played: Any, tasks: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def alarm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An ``execution_timeout`` of a tenth of a second, as Airflow does it, and a wait that never ends."""
+
     def strike(*_: object) -> None:
         raise AirflowTaskTimeout("Timeout, PID: 1")
 
     monkeypatch.setattr("airflow_aluo.hooks.aluo.AluoHook.complete", lambda *_: time.sleep(60))
-    played.reply(200, ACCEPTED, meanwhile=lambda: time.sleep(0.4))
     before = signal.signal(signal.SIGALRM, strike)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
-        with pytest.raises(AirflowTaskTimeout):
-            tasks.run(edit())
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_an_execution_timeout_strikes_only_once_the_answer_is_stored(played: Any, tasks: Any) -> None:
+    played.reply(200, ACCEPTED, meanwhile=lambda: time.sleep(0.4))
+    with pytest.raises(AirflowTaskTimeout):
+        tasks.run(edit())
     assert (stored(tasks)["stage"], stored(tasks)["record"]["aluo_task_id"]) == ("accepted", "edit_1")
+
+
+@pytest.mark.usefixtures("alarm", "no_store")
+def test_an_execution_timeout_without_a_store_is_final_once_the_edit_is_accepted(
+    played: Any, tasks: Any
+) -> None:
+    played.reply(200, ACCEPTED, meanwhile=lambda: time.sleep(0.4))
+    with pytest.raises(AirflowFailException, match="edit edit_1 goes on at Aluo"):
+        tasks.run(edit())
+
+
+@pytest.mark.usefixtures("alarm")
+def test_an_execution_timeout_does_not_hide_an_unknown_outcome(played: Any, tasks: Any) -> None:
+    played.reply(503, b"<html>", meanwhile=lambda: time.sleep(0.4))
+    with pytest.raises(AirflowFailException, match="nobody knows"):
+        tasks.run(edit())
+    assert stored(tasks)["reported"]
 
 
 # --- the store fails -------------------------------------------------------------------------------------
@@ -388,7 +415,7 @@ def test_an_edit_that_is_not_waited_for_is_stored_before_it_is_returned(
     played: Any, tasks: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", clock.shift)
-    tasks.store.before = failing(*(f"set aluo_edit {n}" for n in range(2, 6)))
+    tasks.store.before = failing(*(f"set aluo_edit {n}" for n in range(2, 5)))
     played.reply(200, ACCEPTED)
     assert tasks.run(edit(wait_for_completion=False))["aluo_task_id"] == "edit_1"
     assert stored(tasks)["stage"] == "returned"
@@ -415,12 +442,73 @@ def test_an_edit_that_could_never_be_stored_and_times_out_fails_at_once_and_is_n
 
 
 def test_what_cannot_be_forgotten_does_not_hide_the_reason(played: Any, tasks: Any, logs: list[str]) -> None:
-    tasks.store.before = failing("delete aluo_edit 1")
+    tasks.store.before = failing("delete aluo_edit 1", "delete aluo_edit 2")
     played.reply(200, ACCEPTED)
     played.status("FAILED")
     with pytest.raises(AluoEditFailed):
         tasks.run(edit())
     assert "could not be deleted" in str(logs)
+    assert stored(tasks) is None
+
+
+def test_a_refusal_that_cannot_be_noted_at_once_is_noted_later(played: Any, tasks: Any) -> None:
+    tasks.store.before = failing("delete aluo_edit 1")
+    played.refuse(402, 402)
+    with pytest.raises(AluoOutOfCredits):
+        tasks.run(edit())
+    assert stored(tasks) is None
+
+
+@pytest.mark.parametrize("refusal", [(400, -1), (403, -1), (401, -2)])
+def test_a_look_that_is_refused_says_nothing_about_the_edit(
+    played: Any, tasks: Any, refusal: tuple[int, int]
+) -> None:
+    played.reply(200, ACCEPTED)
+    dies_waiting(tasks, edit())
+    for cleared in (False, True):
+        played.anew()
+        played.refuse(*refusal)
+        with pytest.raises(AirflowFailException):
+            tasks.run(edit())
+        tasks.next_try(cleared=cleared)
+    assert posts(played) == 1
+
+
+def test_another_photo_that_is_not_there_is_not_taken_for_the_one_that_was_edited(
+    played: Any, tasks: Any, tmp_path: Path
+) -> None:
+    played.reply(200, ACCEPTED)
+    dies_waiting(tasks, edit(image_urls=None, image_files=[str(PHOTO)]))
+    tasks.next_try(cleared=True)
+    played.anew()
+    played.status("SUCCESS", PICTURE)
+    with pytest.raises(AirflowFailException, match=r"typo\.jpg"):
+        tasks.run(edit(image_urls=None, image_files=[str(tmp_path / "typo.jpg")]))
+
+
+def test_an_edit_that_was_let_go_is_waited_for_where_the_task_waits_now(played: Any, tasks: Any) -> None:
+    played.reply(200, ACCEPTED)
+    tasks.run(edit(wait_for_completion=False))
+    tasks.next_try()
+    played.anew()
+    played.status("SUCCESS", PICTURE)
+    assert tasks.run(edit())["result_urls"] == [PICTURE]
+    assert posts(played) == 0 + 1
+
+
+def test_a_failure_before_the_return_of_an_edit_that_is_not_waited_for_does_not_pay_again_when_cleared(
+    played: Any, tasks: Any
+) -> None:
+    played.reply(200, ACCEPTED)
+    push, tasks.ti.xcom_push = tasks.ti.xcom_push, lambda **_: kill()
+    with pytest.raises(SystemExit):
+        tasks.run(edit(wait_for_completion=False))
+    tasks.ti.xcom_push = push
+    tasks.next_try(cleared=True)
+    played.anew()
+    played.status("WORKING")
+    assert tasks.run(edit(wait_for_completion=False))["aluo_task_id"] == "edit_1"
+    assert posts(played) == 1
 
 
 def test_an_entry_that_somebody_broke_stops_the_task_before_anything_is_sent(played: Any, tasks: Any) -> None:
@@ -445,6 +533,7 @@ def test_a_resumed_task_whose_entry_is_gone_goes_on_by_what_it_told_other_tasks(
     played.status("SUCCESS", PICTURE)
     found = tasks.resume(task, "execute_complete", {"event": tasks.event(caught.value)})
     assert record.parse(found)["aluo_task_id"] == "edit_1"
+    assert stored(tasks)["stage"] == "returned"
 
 
 def test_what_was_accepted_is_known_even_if_its_end_cannot_be_stored(

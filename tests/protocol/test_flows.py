@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_aluo.protocol import calls, flows
+from airflow_aluo.protocol import calls, flows, waiting
 from airflow_aluo.protocol.calls import Call
 from airflow_aluo.protocol.envelope import Reply
 from airflow_aluo.protocol.errors import (
@@ -117,7 +117,7 @@ def submit(world: World, *outcomes: Outcome, rule: RetryRule | None = None) -> A
 
 
 def wait(world: World, rule: WaitRule, outcomes: Iterable[Outcome]) -> Any:
-    return world.play(flows.wait("edit_1", rule, world.senses, world.tell), outcomes)
+    return world.play(waiting.wait("edit_1", rule, world.senses, world.tell), outcomes)
 
 
 # Submitting
@@ -466,11 +466,11 @@ def test_an_edit_that_is_not_known_yet_is_waited_for_and_then_not_any_more(recor
 
 
 def test_a_wait_can_be_gone_on_with_look_by_look(recorded: Recorded) -> None:
-    world, progress = World(), flows.Progress()
+    world, progress = World(), waiting.Progress()
     rule = WaitRule(deadline=START + 600, poll_interval=10, exponential_backoff=True)
     pauses = []
     for case in ("status_processing", "bad_gateway", "status_processing"):
-        found = world.play(flows.look("edit_1", rule, progress, world.senses, world.tell), [recorded(case)])
+        found = world.play(waiting.look("edit_1", rule, progress, world.senses, world.tell), [recorded(case)])
         pauses.append(found.seconds)
     assert pauses == [10, 20, 40]
     assert (progress.looks, progress.failures, progress.last_status) == (3, 0, "PROCESSING")
@@ -478,21 +478,21 @@ def test_a_wait_can_be_gone_on_with_look_by_look(recorded: Recorded) -> None:
 
 def test_who_stays_leaves_once_a_pause_is_long(recorded: Recorded) -> None:
     rule = WaitRule(deadline=START + 600, first_look_at=START + 2, poll_interval=3, exponential_backoff=True)
-    world, progress = World(), flows.Progress()
-    flow = flows.stay("edit_1", rule, progress, world.senses, world.tell, shorter_than=5.0)
+    world, progress = World(), waiting.Progress()
+    flow = waiting.stay("edit_1", rule, progress, world.senses, world.tell, shorter_than=5.0)
     found = world.play(flow, repeat(recorded("status_processing")))
     assert (found, progress.looks, world.pauses) == (Pause(6), 2, [2, 3])
 
 
 def test_who_stays_sees_the_end(recorded: Recorded) -> None:
     rule, world = WaitRule(deadline=START + 600), World()
-    flow = flows.stay("edit_1", rule, flows.Progress(), world.senses, world.tell, shorter_than=0.1)
+    flow = waiting.stay("edit_1", rule, waiting.Progress(), world.senses, world.tell, shorter_than=0.1)
     assert world.play(flow, [recorded("status_success")]).status == "SUCCESS"
 
 
 def test_an_errand_is_done_before_each_look(recorded: Recorded) -> None:
     world, done = World(), []
-    flow = flows.wait(
+    flow = waiting.wait(
         "edit_1",
         WaitRule(deadline=START + 600),
         world.senses,

@@ -12,6 +12,8 @@ from airflow_aluo import protocol
 
 MODULES = sorted(Path(protocol.__file__).parent.glob("*.py"))
 
+#: May ask a clock that is passed in.
+CONVERSATIONS = {"flows", "waiting"}
 #: Move bytes, know the time, throw dice or belong to a layer above.
 FORBIDDEN = {
     "PIL",
@@ -81,7 +83,7 @@ def test_a_module_imports_nothing_that_moves_bytes_or_knows_the_time(path: Path)
 def test_a_module_asks_no_clock_no_environment_and_no_console(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    given = {"now"} if path.stem == "flows" else set()  # a clock that is passed in: see the next claim
+    given = {"now"} if path.stem in CONVERSATIONS else set()  # a clock that is passed in: see the next claim
     assert not (attributes & {"now", "utcnow", "today", "environ", "getenv"}) - given
     calls = {
         node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "id")
@@ -89,8 +91,9 @@ def test_a_module_asks_no_clock_no_environment_and_no_console(path: Path) -> Non
     assert not calls & {"open", "print", "input"}
 
 
-def test_the_flows_ask_only_the_clock_that_they_are_given() -> None:
-    (path,) = (path for path in MODULES if path.stem == "flows")
+@pytest.mark.parametrize("name", sorted(CONVERSATIONS))
+def test_the_flows_ask_only_the_clock_that_they_are_given(name: str) -> None:
+    (path,) = (path for path in MODULES if path.stem == name)
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Attribute) and node.attr in {"now", "dice"}:
             assert ast.unparse(node.value) == "senses"

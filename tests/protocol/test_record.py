@@ -186,6 +186,7 @@ def test_a_wait_begins_when_a_look_can_pay_and_ends_after_the_timeout() -> None:
         poll_interval=7.0,
         tolerated_failures=3,
         missing_until=SUBMITTED_AT + 61,
+        started_at=SUBMITTED_AT + 30,
     )
 
 

@@ -574,6 +574,23 @@ def test_a_store_that_fails_does_not_end_a_wait(
     assert "warning: how long this task has waited" in str(logs)
 
 
+def test_a_beginning_that_cannot_be_read_is_not_overwritten(
+    played: Any, tasks: Any, mode: dict[str, Any]
+) -> None:
+    played.status("WORKING")
+    gives_way(tasks, wait(**mode))
+    before = remembered(tasks)
+
+    def fails(what: str) -> None:
+        if what == "get aluo_wait":
+            raise OSError("the API server is away")
+
+    tasks.store.before = fails
+    gives_way(tasks, wait(**mode))
+    tasks.store.before = lambda _: None
+    assert remembered(tasks)["started_at"] == before["started_at"]
+
+
 @pytest.mark.parametrize("value", ["soon", {}, {"aluo_task_id": "edit_1", "max_tries": 2}, {"progress": 1}])
 def test_what_nobody_can_read_is_no_wait(played: Any, tasks: Any, value: Any) -> None:
     played.status("SUCCESS", PICTURE)

@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import DAG
 
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.retry_policy import AluoRetryPolicy
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
 PARAMS = {"prompt": "", "photo": "", "file": "", "aluo_conn_id": "aluo_default"}
@@ -34,7 +35,7 @@ EDITS: dict[str, dict[str, Any]] = {
     "hasty_edit": {**BY_URL, "timeout": 10},
     "hasty_edit_in_triggerer": {**BY_URL, "timeout": 10, "deferrable": True},
     "lazy_edit": {**BY_URL, "timeout": 400, "poll_interval": 27, "deferrable": True},
-    "edit_or_resubmit": {**BY_URL, "on_unknown_outcome": "resubmit"},
+    "edit_or_resubmit": {**BY_URL, "on_unknown_outcome": "resubmit", "retry_policy": AluoRetryPolicy()},
     "edit_or_reuse": {**BY_URL, "on_clear": "reuse"},
     "edit_or_renew": {**BY_URL, "on_clear": "new"},
 }

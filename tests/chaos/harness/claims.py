@@ -60,7 +60,7 @@ def _as_the_table_says(found: Finding) -> Iterator[str]:
         ("edits accepted", found.accepted, row.accepted),
         ("credits charged", found.charged, row.charged),
         ("POSTs seen", found.posts, posts),
-        ("ends", dict(found.ends), dict(row.ends)),
+        ("ends", dict(found.ends), {} if row.may_vanish and not found.ends else dict(row.ends)),
         ("tries", max(found.tries.values(), default=1), row.tries),
     ):
         if is_ != must and must is not None:

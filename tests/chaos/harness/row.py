@@ -49,6 +49,8 @@ class Row:
     lost: str | None = None
     #: Why a task may be a success without a picture.
     bare: str | None = None
+    #: The task instance was deleted, and Airflow may have ended the run without making it anew.
+    may_vanish: bool = False
     #: Seconds until the run must have ended.
     patience: float = 150.0
 

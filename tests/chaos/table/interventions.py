@@ -31,8 +31,8 @@ ACTS: dict[str, tuple[Script, dict[str, Any]]] = {
         lambda play: play.mark_run("failed"),
         {"ends": {"edit": "failed"}, "lost": "a person marked its run failed"},
     ),
-    # Airflow makes the task instance anew, and runs it; its store is still there.
-    "deleted": (lambda play: play.delete_task(), {"tries": None}),
+    # Airflow makes the task instance anew, and runs it; its store is still there. Or it ends the run first.
+    "deleted": (lambda play: play.delete_task(), {"tries": None, "may_vanish": True}),
 }
 
 

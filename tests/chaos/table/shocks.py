@@ -35,8 +35,7 @@ def in_a_long_wait(play: Play) -> None:
 
 def between_acceptance_and_storing(play: Play) -> None:
     """Be ready once Aluo has accepted, and its answer is about to be stored."""
-    stage = "returned" if play.row.dag == "edit_and_let_go" else "accepted"
-    hold = play.hold(f"PUT aluo_edit {stage}")
+    hold = play.hold("PUT aluo_edit accepted")
     play.start()
     hold.wait(SOON)
     play.ready(hold.drop)

@@ -108,10 +108,16 @@ DEFERRED = (
 
 SUBMIT_ONLY = (
     Row(
+        case="submit only: worker killed before the id is stored",
+        dag="edit_and_let_go",
+        script=held("PUT aluo_edit accepted", KILL),
+        **NOBODY_KNOWS,
+    ),
+    Row(
         case="submit only: worker killed before 'returned' is stored",
         dag="edit_and_let_go",
         script=held("PUT aluo_edit returned", KILL),
-        **NOBODY_KNOWS,
+        tries=2,
     ),
     Row(
         case="submit only: worker killed after 'returned' is stored",

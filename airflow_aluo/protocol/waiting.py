@@ -1,0 +1,163 @@
+"""How an edit is waited for: the conversation that the operator, the sensor and the trigger share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from airflow_aluo.protocol import calls
+from airflow_aluo.protocol.errors import (
+    AluoEditFailed,
+    AluoEditTimedOut,
+    AluoError,
+    AluoRateLimited,
+    AluoRequestRejected,
+)
+from airflow_aluo.protocol.flows import NO_ANSWER, Pause, asked_pause, once
+from airflow_aluo.protocol.replies import Phase, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_aluo.protocol.flows import Flow, Senses, Watcher
+    from airflow_aluo.protocol.schedule import WaitRule
+
+#: HTTP's word for an edit that is not there, or not there yet.
+_NOT_FOUND: Final = 404
+
+
+@dataclass(slots=True)
+class Progress:
+    """How a wait has gone so far. Plain JSON by ``asdict``: it outlives a worker between two looks."""
+
+    looks: int = 0
+    #: Failed looks in a row, and the epoch seconds of the first of them.
+    failures: int = 0
+    first_failure_at: float = 0.0
+    #: The vendor's last word, ``None`` where no look succeeded yet.
+    last_status: str | None = None
+
+
+def wait(
+    aluo_task_id: str,
+    rule: WaitRule,
+    senses: Senses,
+    tell: Watcher,
+    before_look: Callable[[], object] = lambda: None,
+) -> Flow[Snapshot]:
+    """Wait until an edit has succeeded, taking a :func:`look` as often as the rule says.
+
+    :param before_look: is called before each look.
+    :returns: a snapshot whose phase is *succeeded*. Raises what :func:`look` raises.
+    """
+    found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
+    progress = Progress(looks=rule.looks_by(senses.now()))
+    while isinstance(found, Pause):
+        yield found
+        before_look()
+        found = yield from look(aluo_task_id, rule, progress, senses, tell)
+    return found
+
+
+def stay(
+    aluo_task_id: str,
+    rule: WaitRule,
+    progress: Progress,
+    senses: Senses,
+    tell: Watcher,
+    *,
+    shorter_than: float,
+) -> Flow[Snapshot | Pause]:
+    """Wait like :func:`wait`, but only as long as the pauses are short.
+
+    :param progress: of the wait; the looks are added to it.
+    :param shorter_than: seconds; a pause of this length is returned, for others to spend.
+    """
+    found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
+    while isinstance(found, Pause) and found.seconds < shorter_than:
+        yield found
+        found = yield from look(aluo_task_id, rule, progress, senses, tell)
+    return found
+
+
+def look(
+    aluo_task_id: str, rule: WaitRule, progress: Progress, senses: Senses, tell: Watcher
+) -> Flow[Snapshot | Pause]:
+    """Look once at an edit that is waited for: one call, without retries of its own.
+
+    :param progress: of the wait; this look is added to it.
+    :returns: a snapshot whose phase is *succeeded*, or how long to pause until the next look.
+    :raises AluoEditFailed: the edit ended FAILED.
+    :raises AluoEditTimedOut: the deadline has passed, and this was the last look.
+    :raises AluoApiError: Aluo refused to answer.
+    :raises AluoConnectionError: no look succeeded for too long.
+    :raises AluoReplyError: likewise.
+    """
+    progress.looks += 1
+    trouble: AluoError | None = None
+    try:
+        snapshot = yield from once(calls.status(aluo_task_id))
+    except (AluoRateLimited, AluoRequestRejected, *NO_ANSWER) as error:
+        trouble = error
+        first = not progress.failures
+        if _ends_a_wait(error, rule, progress, senses.now()):
+            raise
+        if first and progress.failures:
+            tell("look %s at edit %s failed, looking again: %s", progress.looks, aluo_task_id, error)
+    else:
+        if progress.failures or snapshot.status != progress.last_status:
+            tell("edit %s is %s", aluo_task_id, snapshot.status)
+        progress.failures, progress.last_status = 0, snapshot.status
+        if snapshot.phase is not Phase.RUNNING:
+            return succeeded(aluo_task_id, snapshot)
+    pause = rule.next_pause(progress.looks, senses.now(), None if trouble is None else asked_pause(trouble))
+    if pause is None:
+        failed = trouble if isinstance(trouble, NO_ANSWER) else None
+        raise timed_out(aluo_task_id, progress.last_status, failed) from failed
+    return Pause(pause)
+
+
+def _ends_a_wait(error: AluoError, rule: WaitRule, progress: Progress, now: float) -> bool:
+    """Tell whether a look that failed ends the wait. ``now``: epoch seconds.
+
+    To be asked to wait (429) is no failure, nor that a fresh edit is not known yet (404). No answer is
+    survived for a while. Anything else is a refusal.
+    """
+    if isinstance(error, AluoRateLimited):
+        return False
+    if isinstance(error, AluoRequestRejected):
+        return not missing(error) or now >= rule.missing_until
+    progress.first_failure_at = progress.first_failure_at if progress.failures else now
+    progress.failures += 1
+    return rule.gives_up(progress.failures, progress.first_failure_at, now)
+
+
+def missing(error: BaseException) -> bool:
+    """Tell whether a look's failure says that Aluo knows no such edit."""
+    return isinstance(error, AluoRequestRejected) and error.http_status == _NOT_FOUND
+
+
+def succeeded(aluo_task_id: str, snapshot: Snapshot) -> Snapshot:
+    """Return a finished edit's snapshot if the edit succeeded.
+
+    :raises AluoEditFailed: it did not.
+    """
+    if snapshot.phase is Phase.SUCCEEDED:
+        return snapshot
+    reason = f": {snapshot.reason}" if snapshot.reason else ", no reason given"
+    raise AluoEditFailed(
+        f"edit {aluo_task_id} ended {snapshot.status}{reason}; Aluo takes no credits for it",
+        aluo_task_id=aluo_task_id,
+    )
+
+
+def timed_out(aluo_task_id: str, last_status: str | None, trouble: AluoError | None) -> AluoEditTimedOut:
+    """Return the error of an edit that was not finished by its deadline. ``trouble``: of the last look."""
+    seen = f"its last status was {last_status!r}" if last_status else "no look at it succeeded"
+    seen = f"{seen}; the last look failed: {trouble.message}" if trouble else seen
+    return AluoEditTimedOut(
+        f"edit {aluo_task_id} was not finished by the deadline: {seen}. It goes on at Aluo; "
+        "wait for it again, with a longer timeout if it takes long",
+        aluo_task_id=aluo_task_id,
+        last_status=last_status,
+    )
