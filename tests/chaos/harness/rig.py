@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import requests
 
-from airflow_aluo.demo.local_airflow import LocalAirflow
+from airflow_aluo.demo.local_airflow import START_TIMEOUT, LocalAirflow
 from airflow_aluo.demo.processes import Processes, session_members
 from airflow_aluo.demo.rest import Rest
 from airflow_aluo.demo.settings import PASSWORD, USER, free_port
@@ -93,12 +93,14 @@ class Rig:
         arguments = ("--apps", "execution", "--port", str(port))
         self.processes.start("execution-api", (*server.command, *arguments), server.environment)
         self.proxy.upstream = f"http://127.0.0.1:{port}"
-        while True:
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
             self.airflow.raise_if_one_ended()
-            with suppress(requests.ConnectionError):
+            with suppress(requests.ConnectionError, requests.Timeout):
                 requests.get(f"{self.proxy.upstream}/execution/health", timeout=10)
                 return
             time.sleep(0.2)
+        raise TimeoutError(f"the execution API did not answer within {START_TIMEOUT:.0f} s")
 
     def stop(self, component: str) -> None:
         """Stop a component with all its children."""
