@@ -493,7 +493,7 @@ def test_an_edit_that_was_let_go_is_waited_for_where_the_task_waits_now(played: 
     played.anew()
     played.status("SUCCESS", PICTURE)
     assert tasks.run(edit())["result_urls"] == [PICTURE]
-    assert posts(played) == 0 + 1
+    assert posts(played) == 1
 
 
 def test_a_failure_before_the_return_of_an_edit_that_is_not_waited_for_does_not_pay_again_when_cleared(
