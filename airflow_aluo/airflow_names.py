@@ -1,6 +1,4 @@
-"""Names that moved, or came, between the versions of Airflow that this package supports."""
-
-from typing import Any
+"""Names that moved between the versions of Airflow that this package supports."""
 
 try:
     from airflow.sdk.configuration import conf
@@ -27,18 +25,6 @@ except ImportError:  # pragma: no cover  # Airflow 3.1
         TaskDeferralTimeout,
     )
 
-try:
-    from airflow.sdk import ExceptionRetryPolicy, RetryDecision, RetryRule
-except ImportError:  # pragma: no cover  # Airflow 3.1 and 3.2 have no retry policies
-
-    class ExceptionRetryPolicy:  # type: ignore[no-redef]
-        """Stands where Airflow's would; no Airflow without it asks it anything."""
-
-        def __init__(self, rules: Any) -> None:
-            self.rules = rules
-
-    RetryDecision = RetryRule = dict  # type: ignore[misc,assignment]
-
 __all__ = [
     "AirflowFailException",
     "AirflowNotFoundException",
@@ -46,9 +32,6 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
-    "ExceptionRetryPolicy",
-    "RetryDecision",
-    "RetryRule",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "conf",

@@ -5,9 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_aluo.airflow_names import ExceptionRetryPolicy, RetryDecision, RetryRule
 from airflow_aluo.protocol.errors import AluoError, AluoOutOfCredits, AluoRateLimited
 from airflow_aluo.protocol.schedule import DEFAULT_RETRY_AFTER
+
+try:
+    from airflow.sdk import ExceptionRetryPolicy, RetryDecision, RetryRule
+except ImportError:  # pragma: no cover  # Airflow 3.1 and 3.2 have no retry policies
+
+    class ExceptionRetryPolicy:  # type: ignore[no-redef]
+        """Stands where Airflow's would; no Airflow without it asks it anything."""
+
+        def __init__(self, rules: Any) -> None:
+            self.rules = rules
+
+    RetryDecision = RetryRule = dict  # type: ignore[misc,assignment]
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

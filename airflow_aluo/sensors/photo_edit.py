@@ -23,7 +23,6 @@ from airflow_aluo.airflow_names import (
 from airflow_aluo.arguments import count
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoEditTimedOut, AluoError
-from airflow_aluo.protocol.flows import Pause
 from airflow_aluo.protocol.schedule import (
     BACKSTOP,
     DEFAULT_POLL_INTERVAL,
@@ -33,8 +32,6 @@ from airflow_aluo.protocol.schedule import (
     SHORTEST_RESCHEDULE,
     WaitRule,
 )
-from airflow_aluo.protocol.waiting import Progress
-from airflow_aluo.remembered_wait import RememberedWait
 from airflow_aluo.task_errors import goes_on
 from airflow_aluo.upstream import Upstream
 
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
 
     from airflow_aluo.hooks.aluo import AluoHook
     from airflow_aluo.protocol.record import EditRecord
+    from airflow_aluo.remembered_wait import RememberedWait
 
 __all__ = ["PhotoEditStatusSensor"]
 
@@ -97,6 +95,9 @@ class PhotoEditStatusSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002  # Airflow asks so
         """Look once; done when the edit has succeeded."""
+        from airflow_aluo.protocol.flows import Pause
+        from airflow_aluo.protocol.waiting import Progress
+
         with self._outcomes():
             pending = self._pending()
             rule = replace(self._rule(pending, time.time()), first_look_at=0.0)
@@ -118,6 +119,8 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         self, context: Context, pending: EditRecord, wait: RememberedWait, rule: WaitRule
     ) -> EditRecord:
         """Look if that can pay, then leave the worker until the triggerer or the next look."""
+        from airflow_aluo.protocol.flows import Pause
+
         if not wait.progress.looks:  # what is not remembered follows from the time
             wait.progress.looks = rule.looks_by(time.time())
         longest = MIN_PAUSE if self.deferrable else SHORTEST_RESCHEDULE
@@ -190,6 +193,8 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         return AluoHook(self._conn_id(pending))
 
     def _remembered(self, context: Context, pending: EditRecord) -> RememberedWait:
+        from airflow_aluo.remembered_wait import RememberedWait
+
         first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
         started_at = first.timestamp() if first else None
         return RememberedWait(context, record.task_id(pending), self.log, started_at)

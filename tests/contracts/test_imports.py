@@ -150,6 +150,8 @@ LATER = {
     "airflow_aluo.durable",
     "airflow_aluo.hooks.aluo",
     "airflow_aluo.paid_edit",
+    "airflow_aluo.protocol.flows",
+    "airflow_aluo.remembered_wait",
     "airflow_aluo.storage",
     "airflow_aluo.triggers.photo_edit",
 }
