@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_aluo.protocol.flows import Pause
-from airflow_aluo.protocol.remembered import KEY, Entry
+from airflow_aluo.protocol.remembered import KEY, Entry, Stage
 from airflow_aluo.task_errors import how_to_go_on
 from airflow_aluo.task_store import TaskStore, TaskStoreError
 
@@ -112,6 +112,7 @@ class EditMemory:
         elif entry.record is None:
             self._log.error("an unknown outcome could not be remembered, trying again: %s", error)
         else:  # if the worker dies now, a person must know
-            how = how_to_go_on(entry.record, remembered=self.knows)
+            returning = entry.stage is Stage.RETURNED
+            how = how_to_go_on(entry.record, remembered=self.knows, returning=returning)
             what = entry.record["aluo_task_id"]
             self._log.error("edit %s could not be remembered, trying again: %s. %s", what, error, how)

@@ -50,6 +50,8 @@ class PaidEdit:
 
     #: The edit, once Aluo has accepted it.
     accepted: EditRecord | None = None
+    #: The task is about to return it.
+    returning: bool = False
     #: A request is under way, or its answer was lost.
     submitting: bool = False
     #: Epoch seconds of the look that came before the wait; 0 for none.
@@ -167,7 +169,7 @@ class PaidEdit:
 
     def finish(self, entry: Entry, finished: EditRecord) -> EditRecord:
         """Remember that the task returns this edit, and return it; its addresses are an XCom, too."""
-        self.accepted = finished
+        self.accepted, self.returning = finished, True
         self._settle()
         self._log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
         self._ti.xcom_push(key="aluo_task_id", value=finished["aluo_task_id"])
@@ -197,7 +199,7 @@ class PaidEdit:
             self._settle()
             raise
         except (Exception, AirflowTaskTimeout) as error:
-            how = how_to_go_on(self.accepted or pending, remembered=self.memory.knows)
+            how = self._how_to_go_on(self.accepted or pending)
             if missing(error):
                 how = "Aluo knows this edit no more; clear this task to submit, and pay, anew"
             if self.memory.knows and not (isinstance(error, AluoError) and error.final):
@@ -208,11 +210,12 @@ class PaidEdit:
     def say_what_becomes_of_it(self) -> None:
         """Log it, for the task is being killed: there is no way to cancel an edit."""
         if self.accepted is not None:
-            self._log.warning(
-                "the task is told to end. %s", how_to_go_on(self.accepted, remembered=self.memory.knows)
-            )
+            self._log.warning("the task is told to end. %s", self._how_to_go_on(self.accepted))
         elif self.submitting:
             self._log.warning("the task is told to end while it submits. %s", unknown_outcome("killed"))
+
+    def _how_to_go_on(self, edit: EditRecord) -> str:
+        return how_to_go_on(edit, remembered=self.memory.knows, returning=self.returning)
 
     def peek(self, pending: EditRecord, rule: WaitRule) -> EditRecord | None:
         """Look once; return the completed record if the edit has succeeded. No answer is no end."""

@@ -36,10 +36,16 @@ def goes_on(aluo_task_id: str | None, estimated_credits: float | None, *, succee
     return f"edit {aluo_task_id} goes on at Aluo, where nothing can cancel it, and may cost {cost}"
 
 
-def how_to_go_on(edit: EditRecord, *, remembered: bool) -> str:
-    """Return what a person can do about such an edit. ``remembered``: a later try will know of it."""
+def how_to_go_on(edit: EditRecord, *, remembered: bool, returning: bool = False) -> str:
+    """Return what a person can do about such an edit.
+
+    :param remembered: a later try will know of it.
+    :param returning: the task is about to return it, and may be remembered as having done so.
+    """
     succeeded = bool(edit["result_urls"])
     becomes = goes_on(edit["aluo_task_id"], edit["credits"]["estimated"], succeeded=succeeded)
+    if remembered and returning:
+        return f"{becomes}; a retry returns it, clearing this task may submit, and pay, anew"
     if remembered:
         return f"{becomes}; clear this task to go on with it, if it still asks for the same"
     return (

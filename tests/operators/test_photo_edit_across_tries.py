@@ -548,7 +548,26 @@ def test_what_was_accepted_is_known_even_if_its_end_cannot_be_stored(
     assert stored(tasks)["stage"] == "accepted"
     said = [line for line in logs if "has succeeded at Aluo and costs 40 credits" in line]
     assert said
-    assert all("clear this task to go on with it" in line for line in said)
+    assert all("a retry returns it, clearing this task may submit, and pay, anew" in line for line in said)
+
+
+def test_who_is_killed_while_returning_is_not_told_that_a_clear_goes_on_for_nothing(
+    played: Any, tasks: Any, logs: list[str]
+) -> None:
+    played.reply(200, ACCEPTED)
+    push = tasks.ti.xcom_push
+    tasks.ti.xcom_push = lambda **told: (push(**told), running[0].on_kill())
+    running: list[PhotoEditOperator] = []
+
+    class Killed(PhotoEditOperator):
+        def execute(self, context: Any) -> Any:
+            running.append(self)
+            return super().execute(context)
+
+    tasks.start(Killed(task_id="edit", prompt="Blue", image_urls=URL, wait_for_completion=False))
+    first, *_, last = [line for line in logs if "told to end" in line]
+    assert first.endswith("clear this task to go on with it, if it still asks for the same")
+    assert last.endswith("a retry returns it, clearing this task may submit, and pay, anew")
 
 
 @pytest.mark.parametrize("times", [1, 3])
