@@ -26,6 +26,11 @@ def seconds(parameter: str, value: Any) -> float:
     raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "seconds, 0 or more")])
 
 
+def seconds_or_none(parameter: str, value: Any) -> float | None:
+    """Return a time in seconds, ``None`` where none is given. Raises what :func:`seconds` raises."""
+    return None if value is None else seconds(parameter, value)
+
+
 def count(parameter: str, value: Any) -> int:
     """Return a number of times.
 
@@ -34,6 +39,26 @@ def count(parameter: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "a whole number, 0 or more")])
+
+
+def positive(parameter: str, value: Any) -> int | None:
+    """Return a number of things, ``None`` where none is given.
+
+    :raises AluoRequestInvalid: it is not 1 or more.
+    """
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "a whole number, 1 or more")])
+
+
+def amount(parameter: str, value: Any) -> float | None:
+    """Return a number of credits, ``None`` where none is given.
+
+    :raises AluoRequestInvalid: it is none.
+    """
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+        return value
+    raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "credits, more than 0")])
 
 
 def choice(literal: Any) -> Callable[[str, Any], Any]:

@@ -22,7 +22,7 @@ LONGEST_PAUSE: Final = 10.0
 
 
 class EditMemory:
-    """The :class:`~airflow_aluo.durable.Memory` of a task: reads and writes its entry, and nothing else.
+    """The :class:`~airflow_aluo.driving.Memory` of a task: reads and writes its entry, and nothing else.
 
     :param store: the task's.
     :param log: the task's.

@@ -30,6 +30,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "airflow_aluo.operators.photo_edit",
+                    "airflow_aluo.operators.photo_edit_batch",
                     "airflow_aluo.operators.photo_download",
                 ],
             }
@@ -66,12 +67,12 @@ def _fields() -> dict[str, Any]:
     return {
         "plan": {
             "label": "Plan",
-            "description": "Sets the credits that an edit is estimated at.",
+            "description": "Sets how many requests a minute are sent, and what an edit is estimated at.",
             "schema": {"type": ["string", "null"], "enum": ["free", "pro", "max"], "default": "free"},
         },
         "requests_per_minute": {
             "label": "Requests per minute",
-            "description": "If your account allows other than its plan's 10, 100 or 1000. Not kept to yet.",
+            "description": "If your account allows other than its plan's 10, 100 or 1000.",
             "schema": _POSITIVE,
         },
         "credits_per_edit": {

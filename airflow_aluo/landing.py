@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 import time
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from airflow_aluo.pictures import RESULT_FORMATS, inspect
@@ -19,12 +21,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from airflow_aluo.protocol.account import Account
+    from airflow_aluo.protocol.flows import Watcher
+    from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.storage import Folder
 
 #: A picture's address can be asked as often as one likes.
 FETCH_RULE: Final = RetryRule(budget=60.0)
 
 _EXTENSIONS: Final = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+
+
+def land_all(
+    finished: EditRecord, folder: Folder, account: Account, *, max_bytes: int, tell: Watcher
+) -> list[LandedFile]:
+    """Fetch all pictures of a finished edit. Raises what :func:`land` raises.
+
+    :param tell: is told what has landed.
+    :param account: its proxy, certificates and time limits hold; its key is not sent.
+    """
+    from airflow_aluo.transport.with_requests import RequestsDriver
+
+    files = []
+    with RequestsDriver(account) as driver:
+        for index, url in enumerate(finished["result_urls"]):
+            name = f"{_stem(finished, url)}-{index}"
+            file = land(url, folder, stem=name, max_bytes=max_bytes, run=driver.run)
+            tell("landed %s as %s", without_query(url), file["path"])
+            files.append(file)
+    return files
 
 
 def land(
@@ -107,3 +132,17 @@ class _Intake:
             "raise max_bytes if that is right"
         )
         return AluoPictureError(message, url=self._address)
+
+
+def _stem(finished: EditRecord, url: str) -> str:
+    """Return what a picture's file is named after: the edit, or its address.
+
+    Many addresses end alike (``…/image.png``), so a few digits of the whole, without its query, come along.
+    """
+    name = finished["aluo_task_id"]
+    if name is None:
+        address = without_query(url).removesuffix("?…")
+        ending = PurePosixPath(address).name
+        known = re.sub(r"\.(png|jpe?g|webp)$", "", ending, flags=re.IGNORECASE)[:80]
+        name = f"{known}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).strip(".")[:100] or "picture"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_aluo import announced
 from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
-from airflow_aluo.durable import Look, Seen, begin, finish
+from airflow_aluo.driving import begin, finish
+from airflow_aluo.durable import Look, Seen
 from airflow_aluo.edit_memory import EditMemory
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import (
@@ -21,7 +22,7 @@ from airflow_aluo.protocol.errors import (
 )
 from airflow_aluo.protocol.flows import Pause, unknown_outcome
 from airflow_aluo.protocol.remembered import Entry, Stage, fingerprint
-from airflow_aluo.protocol.waiting import Progress, missing
+from airflow_aluo.protocol.waiting import Progress, handed_over, missing
 from airflow_aluo.signals_later import signals_later
 from airflow_aluo.task_errors import how_to_go_on
 from airflow_aluo.task_store import TaskStore
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class PaidEdit:
-    """What a task knows of its edit: the :class:`~airflow_aluo.durable.World` of its decisions.
+    """What a task knows of its edit: the :class:`~airflow_aluo.driving.World` of its decisions.
 
     :param context: the task's.
     :param hook: the account's.
@@ -56,12 +57,16 @@ class PaidEdit:
     submitting: bool = False
     #: Epoch seconds of the look that came before the wait; 0 for none.
     looked_at: float = 0.0
+    #: The same if it found the edit running, else 0.
+    found_running_at: float = 0.0
+    #: Epoch seconds until which that look's answer asked to wait.
+    wait_until: float = 0.0
 
     def __init__(self, context: Context, hook: AluoHook, log: Any) -> None:
         self._log = log
         self._ti = context["ti"]
         self.hook = hook
-        #: See :class:`~airflow_aluo.durable.World`.
+        #: See :class:`~airflow_aluo.driving.World`.
         self.memory = EditMemory(TaskStore(context), log)
         self._photos: AluoRequestInvalid | Sequence[Upload] = ()
         self._edit: PhotoEdit | None = None
@@ -87,7 +92,7 @@ class PaidEdit:
         return found
 
     def begin(self, attempt: Attempt) -> Entry:
-        """Return the edit to wait for or to return. Raises what :func:`~airflow_aluo.durable.begin` raises.
+        """Return the edit to wait for or to return. Raises what :func:`~airflow_aluo.driving.begin` raises.
 
         ``execution_timeout`` strikes only once the answer to a submit is remembered.
         """
@@ -181,7 +186,7 @@ class PaidEdit:
 
     def _settle(self) -> None:
         if self.memory.owes:
-            self.hook.run(self.memory.settle(self.now))
+            self.hook.run(lambda _: self.memory.settle(self.now))
 
     @contextmanager
     def paid(self, pending: EditRecord) -> Iterator[None]:
@@ -217,12 +222,18 @@ class PaidEdit:
     def _how_to_go_on(self, edit: EditRecord) -> str:
         return how_to_go_on(edit, remembered=self.memory.knows, returning=self.returning)
 
-    def peek(self, pending: EditRecord, rule: WaitRule) -> EditRecord | None:
-        """Look once; return the completed record if the edit has succeeded. No answer is no end."""
-        found = self.hook.stay(pending, rule, Progress())
-        return None if isinstance(found, Pause) else found
+    def peek(self, pending: EditRecord, rule: WaitRule) -> EditRecord | WaitRule:
+        """Look once if that can pay. No answer is no end.
 
-    # --- the world of durable.py ---------------------------------------------------------------------------
+        :returns: the completed record if the edit has succeeded, else how to go on waiting.
+        """
+        progress = Progress()
+        found = self.hook.stay(pending, rule, progress)
+        if not isinstance(found, Pause):
+            return found
+        return handed_over(rule, progress, found, time.time())
+
+    # --- the world of driving.py ---------------------------------------------------------------------------
 
     def now(self) -> float:
         """Epoch seconds."""
@@ -264,7 +275,7 @@ class PaidEdit:
         self.looked_at = now = time.time()
         rule = record.wait_rule(pending, deadline=now + 3600, poll_interval=0, started_at=now)
         try:
-            found = self.hook.stay(pending, rule, Progress())
+            found = self.hook.stay(pending, rule, progress := Progress())
         except AluoEditFailed:
             return Look(Seen.FAILED, pending)
         except AluoRequestRejected as error:
@@ -272,6 +283,7 @@ class PaidEdit:
                 raise
             return Look(Seen.MISSING, pending, error)
         if isinstance(found, Pause):
+            self.found_running_at, self.wait_until = progress.looked_at, time.time() + found.seconds
             return Look(Seen.RUNNING, pending)
         return Look(Seen.SUCCEEDED, found)
 

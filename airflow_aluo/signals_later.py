@@ -8,22 +8,29 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
-def signals_later(*numbers: signal.Signals) -> Iterator[None]:
+def signals_later(*numbers: signal.Signals, meanwhile: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Let these signals' handlers wait for the block's end.
 
     The system calls that they would have cut short go on (PEP 475). Outside of the main thread, where no
     handler ever runs, this does nothing.
+
+    :param meanwhile: is called when one of them arrives.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[int] = []
+
+    def arrive(number: int, _: object) -> None:
+        arrived.append(number)
+        meanwhile()
+
     before = {
-        number: signal.signal(number, lambda number, _frame: arrived.append(number))
+        number: signal.signal(number, arrive)
         for number in numbers
         if signal.getsignal(number) not in (signal.SIG_IGN, None)
     }

@@ -4,6 +4,7 @@ The outside is a model: an Aluo that counts what it accepts, a store that may fa
 between any two steps.
 """
 
+import asyncio
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from airflow_aluo.durable import Attempt, Look, Seen, begin, finish
+from airflow_aluo.driving import abegin, begin, finish
+from airflow_aluo.durable import Attempt, Look, Seen
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import (
     AluoConnectionError,
@@ -174,6 +176,9 @@ class Tries(RuleBasedStateMachine):
         self.edits[aluo_task_id] = Seen.RUNNING
         return record.of_edit(aluo_task_id, aluo_conn_id="aluo_default")
 
+    def begin(self, worker: Worker, attempt: Attempt) -> Entry:
+        return begin(worker, attempt)
+
     # --- the worker -----------------------------------------------------------------------------------------
 
     @precondition(
@@ -192,7 +197,7 @@ class Tries(RuleBasedStateMachine):
             timeout=600.0,
         )
         try:
-            entry = begin(worker, attempt)
+            entry = self.begin(worker, attempt)
             self._go_on(worker, entry, ends)
         except (Death, AluoError):
             return
@@ -270,3 +275,35 @@ class Tries(RuleBasedStateMachine):
 
 Tries.TestCase.settings = settings(max_examples=1000, stateful_step_count=25, deadline=None)
 TestTries = Tries.TestCase
+
+
+class InALoop:
+    """The same worker for an event loop."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.now, self.tell = worker.now, worker.tell
+
+    def __getattr__(self, name: str) -> Any:
+        async def answer(*args: Any) -> Any:
+            return getattr(self.worker, name)(*args)
+
+        return answer
+
+
+class TriesInALoop(Tries):
+    """The same, as the edits of a batch are begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.Runner()
+
+    def begin(self, worker: Worker, attempt: Attempt) -> Entry:
+        return self.loop.run(abegin(InALoop(worker), attempt, worker.recall()))
+
+    def teardown(self) -> None:
+        self.loop.close()
+
+
+TriesInALoop.TestCase.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+TestTriesInALoop = TriesInALoop.TestCase

@@ -45,7 +45,9 @@ def test_the_contract_is_complete() -> None:
         "generate_form",
         "generate_reply",
         "generate_request",
+        "results_part",
         "status_reply",
+        "stored_batch",
         "stored_edit",
         "trigger_event",
     )
@@ -74,7 +76,7 @@ def test_no_two_schemas_share_an_id_or_a_title() -> None:
 @ALL
 def test_every_property_of_ours_is_described_or_refers_to_what_is(name: str) -> None:
     """A property's name may say it all, but the top level of what we send and return is explained."""
-    if name in {"edit_record", "generate_form", "generate_request"}:
+    if name in {"edit_record", "generate_form", "generate_request", "results_part"}:
         for key, found in schema(name)["properties"].items():
             assert "description" in found or "$ref" in found, key
 

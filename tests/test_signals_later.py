@@ -27,6 +27,15 @@ def alarm() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alarm")
+def test_who_wants_to_know_is_told_at_once() -> None:
+    told: list[str] = []
+    later = signals_later(signal.SIGALRM, meanwhile=lambda: told.append("in the block"))
+    with pytest.raises(Struck), later:  # noqa: PT012  # what happens within is the claim
+        signal.raise_signal(signal.SIGALRM)
+        assert told == ["in the block"]
+
+
+@pytest.mark.usefixtures("alarm")
 def test_a_signal_strikes_when_the_block_has_ended() -> None:
     done = []
     with pytest.raises(Struck):  # noqa: PT012  # what happens within is the claim

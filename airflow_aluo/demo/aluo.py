@@ -43,5 +43,6 @@ def start_sandbox(processes: Processes, *arguments: str) -> str:
 
 def connection_environment(url: str, *, key: str = KEY) -> Mapping[str, str]:
     """Environment that gives Airflow the connection `aluo_default` to this base URL."""
-    connection = {"conn_type": "aluo", "host": url, "password": key}
+    # The sandbox's fresh accounts are on this plan.
+    connection = {"conn_type": "aluo", "host": url, "password": key, "extra": {"plan": "pro"}}
     return {"AIRFLOW_CONN_ALUO_DEFAULT": json.dumps(connection)}

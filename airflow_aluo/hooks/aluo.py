@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from functools import cached_property
@@ -11,17 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow.sdk import BaseHook
 
-from airflow_aluo.protocol import account, calls, flows, photo_edit, record, waiting
+from airflow_aluo import accounts
+from airflow_aluo.accounts import recently_read
+from airflow_aluo.protocol import calls, flows, photo_edit, record, waiting
 from airflow_aluo.protocol.errors import (
     AluoApiError,
     AluoError,
-    AluoRequestInvalid,
     AluoUnauthorized,
-    Problem,
 )
-from airflow_aluo.protocol.flows import Pause
+from airflow_aluo.protocol.flows import Pause, Senses
 from airflow_aluo.protocol.schedule import (
-    DEFAULT_POLL_INTERVAL,
     DEFAULT_TIMEOUT,
     MIN_PAUSE,
     RetryRule,
@@ -31,8 +29,7 @@ from airflow_aluo.protocol.schedule import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow.sdk import Connection
-
+    from airflow_aluo.pace.account_pace import AccountPace
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.calls import Upload
     from airflow_aluo.protocol.flows import Flow
@@ -85,13 +82,24 @@ class AluoHook(BaseHook):
 
         :raises AluoRequestInvalid: the connection cannot be used; says all that is wrong with it.
         """
-        return self._read_account(self.get_connection(self.aluo_conn_id))
+        return accounts.read(self.aluo_conn_id, self.get_connection(self.aluo_conn_id), self.log)
 
     async def aaccount(self) -> Account:
         """Return :attr:`account` without blocking the event loop."""
         if "account" not in self.__dict__:
-            self.__dict__["account"] = self._read_account(await self.aget_connection(self.aluo_conn_id))
+            self.__dict__["account"] = await recently_read(self.aluo_conn_id, self._ask_for_account)
         return self.account
+
+    async def _ask_for_account(self) -> Account:
+        connection = await self.aget_connection(self.aluo_conn_id)
+        return accounts.read(self.aluo_conn_id, connection, self.log)
+
+    @cached_property
+    def pace(self) -> AccountPace:
+        """How fast the account may be asked by this hook in a worker, and when it looks."""
+        from airflow_aluo.pace.account_pace import AccountPace
+
+        return AccountPace(self.account.requests_per_minute, time.monotonic)
 
     def generate(
         self,
@@ -142,11 +150,11 @@ class AluoHook(BaseHook):
         from airflow_aluo.storage import load_photos
 
         uploads = await asyncio.to_thread(load_photos, edit.image_files)
-        return await self.arun(self._order(await self.aaccount(), edit, uploads))
+        return await self.arun(lambda senses: self.order(edit, uploads, senses))
 
     def submit(self, edit: PhotoEdit, uploads: Sequence[Upload]) -> EditRecord:
         """Submit an edit that was read and checked already. Raises what :meth:`generate` raises."""
-        return self.run(self._order(self.account, edit, uploads))
+        return self.run(lambda senses: self.order(edit, uploads, senses))
 
     def get_status(self, aluo_task_id: str) -> Snapshot:
         """Look at an edit.
@@ -155,11 +163,11 @@ class AluoHook(BaseHook):
         :raises AluoConnectionError: no reply, after some tries.
         :raises AluoReplyError: a reply that is not Aluo's, after some tries.
         """
-        return self.run(flows.send(calls.status(aluo_task_id), CALL_RULE, _SENSES))
+        return self.run(lambda senses: flows.send(calls.status(aluo_task_id), CALL_RULE, senses))
 
     async def aget_status(self, aluo_task_id: str) -> Snapshot:
         """Look at an edit like :meth:`get_status`."""
-        return await self.arun(flows.send(calls.status(aluo_task_id), CALL_RULE, _SENSES))
+        return await self.arun(lambda senses: flows.send(calls.status(aluo_task_id), CALL_RULE, senses))
 
     def stay(
         self, pending: EditRecord, rule: WaitRule, progress: Progress, *, shorter_than: float = MIN_PAUSE
@@ -172,8 +180,9 @@ class AluoHook(BaseHook):
         :returns: the completed record if the edit has succeeded, else how long to pause.
         """
         aluo_task_id = record.task_id(pending)
+        tell = self.log.info
         found = self.run(
-            waiting.stay(aluo_task_id, rule, progress, _SENSES, self.log.info, shorter_than=shorter_than)
+            lambda senses: waiting.stay(aluo_task_id, rule, progress, senses, tell, shorter_than=shorter_than)
         )
         return found if isinstance(found, Pause) else record.completed(pending, found, at=time.time())
 
@@ -182,13 +191,13 @@ class AluoHook(BaseHook):
         edit: EditRecord | str,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        poll_interval: float | None = None,
     ) -> EditRecord:
         """Wait until an edit has succeeded and return its record, now with ``result_urls``.
 
         :param edit: what :meth:`generate` returned, or Aluo's id of an edit.
         :param timeout: seconds to wait from now.
-        :param poll_interval: seconds between two looks.
+        :param poll_interval: seconds between two looks; left out, they are taken when they are likely to pay.
         :raises AluoEditFailed: the edit ended FAILED; no credits were taken.
         :raises AluoEditTimedOut: it was not finished in time; it goes on at Aluo.
         :raises AluoError: likewise what :meth:`get_status` raises, when no look succeeded for too long.
@@ -201,7 +210,7 @@ class AluoHook(BaseHook):
         edit: EditRecord | str,
         *,
         timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109  # it ends in a typed error, not in a cancellation
-        poll_interval: float = DEFAULT_POLL_INTERVAL,
+        poll_interval: float | None = None,
     ) -> EditRecord:
         """Wait like :meth:`wait_for_completion`."""
         pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
@@ -216,17 +225,18 @@ class AluoHook(BaseHook):
 
         :param before_look: is called before each look.
         """
-        snapshot = self.run(waiting.wait(record.task_id(pending), rule, _SENSES, self.log.info, before_look))
+        aluo_task_id, tell = record.task_id(pending), self.log.info
+        snapshot = self.run(lambda senses: waiting.wait(aluo_task_id, rule, senses, tell, before_look))
         return record.completed(pending, snapshot, at=time.time())
 
     async def await_snapshot(self, aluo_task_id: str, rule: WaitRule) -> Snapshot:
         """Wait as the rule says and return the last look. Raises what :meth:`wait_for_completion` raises."""
-        return await self.arun(waiting.wait(aluo_task_id, rule, _SENSES, self.log.info))
+        return await self.arun(lambda senses: waiting.wait(aluo_task_id, rule, senses, self.log.info))
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending credits: look at an edit that cannot exist."""
         try:
-            answer = self.run(flows.send(calls.probe(_NO_SUCH_EDIT), ONE_TRY, _SENSES))
+            answer = self.run(lambda senses: flows.send(calls.probe(_NO_SUCH_EDIT), ONE_TRY, senses))
         except AluoUnauthorized as error:
             return False, str(error)
         except AluoApiError as error:
@@ -235,64 +245,46 @@ class AluoHook(BaseHook):
             return False, str(error)
         return True, f"Aluo answered: {answer}"
 
-    def run(self, flow: Flow[T]) -> T:
-        """Drive a conversation in a worker and return its result."""
+    def run(self, conversation: Callable[[Senses], Flow[T]]) -> T:
+        """Drive a conversation in a worker, at the account's pace, and return its result."""
         from airflow_aluo.transport.with_requests import RequestsDriver
 
-        with RequestsDriver(self.account) as driver:
-            return driver.run(flow)
+        with RequestsDriver(self.account, self.pace) as driver:
+            return driver.run(conversation(_senses(self.pace)))
 
-    async def arun(self, flow: Flow[T]) -> T:
-        """Drive a conversation in an event loop and return its result."""
-        from airflow_aluo.transport.with_aiohttp import AiohttpDriver
+    async def arun(self, conversation: Callable[[Senses], Flow[T]]) -> T:
+        """Drive a conversation in an event loop and return its result.
 
-        async with AiohttpDriver(await self.aaccount()) as driver:
-            return await driver.run(flow)
+        Session and pace are shared with all others of the account in this event loop.
+        """
+        from airflow_aluo.transport.sharing import shared
 
-    def _order(self, account: Account, edit: PhotoEdit, uploads: Sequence[Upload]) -> Flow[EditRecord]:
-        self.log.info("submitting an edit, estimated at %g credits", account.credits_per_edit)
+        account = await self.aaccount()
+        async with shared().driver(account) as driver:
+            return await driver.run(conversation(_senses(shared().turns(account).pace)))
+
+    def order(self, edit: PhotoEdit, uploads: Sequence[Upload], senses: Senses) -> Flow[EditRecord]:
+        """Return the conversation that submits an edit, once the account is known."""
+        self.log.info("submitting an edit, estimated at %g credits", self.account.credits_per_edit)
         return flows.order(
             edit,
             uploads,
             aluo_conn_id=self.aluo_conn_id,
-            estimated_credits=account.credits_per_edit,
+            estimated_credits=self.account.credits_per_edit,
             rule=SUBMIT_RULE,
-            senses=_SENSES,
+            senses=senses,
         )
 
-    def _read_account(self, connection: Connection) -> Account:
-        found = account.read(
-            self.aluo_conn_id,
-            host=connection.host,
-            port=connection.port,
-            password=connection.password,
-            extra=_extra(self.aluo_conn_id, connection.extra),
-        )
-        for warning in found.warnings:
-            self.log.warning(warning)
-        return found
+
+def _senses(pace: AccountPace) -> Senses:
+    """Return wall clock, because deadlines must survive restarts, and dice that need no secrecy."""
+    return Senses(now=time.time, dice=random.random, lookout=pace)
 
 
-#: Wall clock, because deadlines must survive restarts; jitter needs no secrecy.
-_SENSES: Final = flows.Senses(now=time.time, dice=random.random)
-
-
-def _rule(pending: EditRecord, timeout: float, poll_interval: float) -> WaitRule:
+def _rule(pending: EditRecord, timeout: float, poll_interval: float | None) -> WaitRule:
     now = time.time()
     return record.wait_rule(pending, deadline=now + timeout, poll_interval=poll_interval, started_at=now)
 
 
 def _given(*values: Any) -> dict[str, Any]:
     return dict(zip(photo_edit.PARAMETERS, values, strict=True))
-
-
-def _extra(aluo_conn_id: str, text: str | None) -> dict[str, Any]:
-    """Return a connection's extra. Read here because Airflow turns broken JSON into an empty one."""
-    try:
-        extra = json.loads(text or "{}")
-    except ValueError:
-        extra = None
-    if not isinstance(extra, dict):
-        problem = Problem("extra", "no JSON object", 'an object such as {"plan": "pro"}')
-        raise AluoRequestInvalid(f"connection {aluo_conn_id!r}", [problem])
-    return extra

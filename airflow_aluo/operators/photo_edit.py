@@ -16,14 +16,22 @@ from airflow_aluo.airflow_names import (
     TaskDeferralTimeout,
     conf,
 )
-from airflow_aluo.arguments import OnClear, OnUnknownOutcome, choice, count, known_at_run_time, seconds
+from airflow_aluo.arguments import (
+    OnClear,
+    OnUnknownOutcome,
+    choice,
+    count,
+    known_at_run_time,
+    seconds,
+    seconds_or_none,
+)
 from airflow_aluo.protocol import photo_edit, record
 from airflow_aluo.protocol.rendered import collection, optional, without_query
 from airflow_aluo.protocol.schedule import (
     BACKSTOP,
-    DEFAULT_POLL_INTERVAL,
     DEFAULT_TIMEOUT,
     DEFAULT_TOLERATED_FAILURES,
+    WaitRule,
 )
 from airflow_aluo.task_errors import final_errors_fail
 
@@ -45,7 +53,7 @@ _BY_PHOTO: Final = "{{ task.photo_name }}"
 #: What can be judged of an argument when the DAG is parsed, mapped or not.
 _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "timeout": seconds,
-    "poll_interval": seconds,
+    "poll_interval": seconds_or_none,
     "tolerated_failures": count,
     "on_unknown_outcome": choice(OnUnknownOutcome),
     "on_clear": choice(OnClear),
@@ -78,7 +86,8 @@ class PhotoEditOperator(BaseOperator):
     :param wait_for_completion: wait until the edit has ended; else return as soon as it was accepted.
     :param deferrable: wait in the triggerer, without a worker.
     :param timeout: seconds to wait for the edit, counted from its acceptance, or from a clear.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two looks; left out, they are taken when they are likely to pay (see
+        ``airflow_aluo/pace/planner.py``).
     :param tolerated_failures: looks in a row that may fail without an answer; for two minutes any number may.
     :param on_unknown_outcome: what to do when nobody knows whether Aluo accepted a submit: ``fail`` at once
         and tell a person, who clears the task to submit it anew; or ``resubmit`` in the next try, which may
@@ -111,7 +120,7 @@ class PhotoEditOperator(BaseOperator):
         wait_for_completion: bool = True,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: timedelta | float = DEFAULT_TIMEOUT,
-        poll_interval: timedelta | float = DEFAULT_POLL_INTERVAL,
+        poll_interval: timedelta | float | None = None,
         tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
         on_unknown_outcome: OnUnknownOutcome = "fail",
         on_clear: OnClear = "auto",
@@ -129,7 +138,7 @@ class PhotoEditOperator(BaseOperator):
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.timeout = seconds("timeout", timeout)
-        self.poll_interval = seconds("poll_interval", poll_interval)
+        self.poll_interval = seconds_or_none("poll_interval", poll_interval)
         self.tolerated_failures = count("tolerated_failures", tolerated_failures)
         self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
         self.on_clear = choice(OnClear)("on_clear", on_clear)
@@ -219,11 +228,16 @@ class PhotoEditOperator(BaseOperator):
             tolerated_failures=self.tolerated_failures,
         )
         if paid.looked_at:
-            rule = replace(rule, first_look_at=paid.looked_at + self.poll_interval)
+            rule = replace(
+                rule,
+                looked_at=paid.found_running_at,
+                first_look_at=max(paid.wait_until, paid.looked_at + (self.poll_interval or 0.0)),
+            )
         if not self.deferrable or paid.memory.owes:  # what is owed would be lost with the worker
             return paid.finish(entry, paid.wait(entry.edit, rule))
-        if rule.first_look_at <= time.time() and (finished := paid.peek(entry.edit, rule)):
-            return paid.finish(entry, finished)
+        found = paid.peek(entry.edit, rule)
+        if not isinstance(found, WaitRule):
+            return paid.finish(entry, found)
         from airflow_aluo.triggers.photo_edit import PhotoEditTrigger
 
         return self.defer(
@@ -231,10 +245,10 @@ class PhotoEditOperator(BaseOperator):
                 aluo_task_id=record.task_id(entry.edit),
                 aluo_conn_id=self.aluo_conn_id,
                 estimated_credits=entry.edit["credits"]["estimated"],
-                **asdict(rule),
+                **asdict(found),
             ),
             method_name=self.execute_complete.__name__,
-            timeout=timedelta(seconds=max(rule.deadline - time.time(), 0.0) + BACKSTOP),
+            timeout=timedelta(seconds=max(found.deadline - time.time(), 0.0) + BACKSTOP),
         )
 
     def execute_complete(self, context: Context, event: Any) -> EditRecord:

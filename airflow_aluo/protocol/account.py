@@ -42,7 +42,7 @@ class Account:
     base_url: str
     api_key: str = field(repr=False)
     plan: Plan = "free"
-    #: Requests that the account may send in a minute. Nothing keeps to it yet: a 429 is waited out.
+    #: Requests that the account may send in a minute.
     requests_per_minute: float
     #: Credits that one edit is expected to cost.
     credits_per_edit: float

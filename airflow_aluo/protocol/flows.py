@@ -10,7 +10,7 @@ driver's business (``transport.py``): the worker's is ``requests``, the triggere
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
 from airflow_aluo.protocol import calls, record
@@ -23,7 +23,7 @@ from airflow_aluo.protocol.errors import (
     AluoServerError,
     AluoUnknownOutcome,
 )
-from airflow_aluo.protocol.schedule import DEFAULT_RETRY_AFTER, RetryRule
+from airflow_aluo.protocol.schedule import DEFAULT_POLL_INTERVAL, DEFAULT_RETRY_AFTER, RetryRule
 
 if TYPE_CHECKING:
     from airflow_aluo.protocol.calls import Call, Upload
@@ -40,9 +40,37 @@ class Pause:
     """Go on after so many seconds."""
 
     seconds: float
+    #: Aluo refused a call (429) and asked the whole account for so many seconds of rest.
+    account_rests: float | None = None
+    #: A :class:`Lookout` plans so: another one may plan otherwise.
+    planned: bool = False
 
 
 Flow: TypeAlias = Generator["Call[Any] | Pause", "Reply | None", T]
+
+
+class Lookout(Protocol):
+    """Knows when a look at an edit can pay. Ages in seconds."""
+
+    def rest(self, age: float, looked_at: float) -> float:
+        """Return the seconds to rest before asking again; 0: look now.
+
+        :param looked_at: age at which the last look found the edit running; 0 for none.
+        """
+
+    def learn(self, running_at: float, done_at: float) -> None:
+        """Learn from an edit that ended between two ages."""
+
+
+class Regular:
+    """A :class:`Lookout` that knows nothing: it looks as often as the smallest plan allows."""
+
+    def rest(self, age: float, looked_at: float) -> float:
+        """Return what is left of :data:`DEFAULT_POLL_INTERVAL`."""
+        return max(looked_at + DEFAULT_POLL_INTERVAL - age, 0.0)
+
+    def learn(self, running_at: float, done_at: float) -> None:
+        """Forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +81,7 @@ class Senses:
     now: Callable[[], float]
     #: A random number in [0, 1).
     dice: Callable[[], float]
+    lookout: Lookout = field(default_factory=Regular)
 
 
 class Watcher(Protocol):
@@ -115,10 +144,10 @@ def send(call: Call[T], rule: RetryRule, senses: Senses) -> Flow[T]:
         except AluoError as error:
             if not _may_repeat(call, error):
                 raise
-            pause = rule.pause(tries, senses.dice(), asked_pause(error))
+            pause, rests = rule.pause(tries, senses.dice(), asked_pause(error)), rest_asked(error)
             if senses.now() + pause > started + rule.budget:
                 raise
-        yield Pause(pause)
+        yield Pause(pause, rests)
 
 
 def once(call: Call[T]) -> Flow[T]:
@@ -161,3 +190,8 @@ def asked_pause(error: AluoError) -> float | None:
     if isinstance(error, AluoRateLimited) and error.retry_after is None:
         return DEFAULT_RETRY_AFTER
     return getattr(error, "retry_after", None)
+
+
+def rest_asked(error: AluoError | None) -> float | None:
+    """Return the seconds for which an error asks the whole account to rest: a 429 does."""
+    return asked_pause(error) if isinstance(error, AluoRateLimited) else None

@@ -5,13 +5,15 @@ Plain JSON in, plain JSON out (schema ``edit_record``); each function returns a 
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
-from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
+from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestInvalid, AluoUnknownOutcome, Problem
 from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
 from airflow_aluo.protocol.schedule import DEFAULT_TOLERATED_FAILURES, MISSING_GRACE, WaitRule
 from airflow_aluo.protocol.schemas import validator
+from airflow_aluo.protocol.vocabulary import STATUS_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +24,14 @@ if TYPE_CHECKING:
 #: The status of an edit at which nobody has looked yet. Ours; the vendor's words come with the first look.
 SUBMITTED: Final = "SUBMITTED"
 
-#: The status of plain addresses that never were an edit of ours.
+#: The status of plain addresses that never were an edit of ours, and of a submit with an unknown outcome.
 UNKNOWN: Final = "UNKNOWN"
+
+#: The status of an edit of a batch that Aluo did not accept, or that was never sent. Ours.
+NOT_ACCEPTED: Final = "NOT_ACCEPTED"
+
+#: Longest message that a record holds, in characters.
+_MESSAGE: Final = 300
 
 #: A submit that took this long, in seconds, was the slow call that returns a finished edit.
 SLOW_SUBMIT: Final = 5.0
@@ -57,6 +65,14 @@ class EditTimes(TypedDict):
     landed_at: str | None
 
 
+class EditError(TypedDict):
+    """Why an edit of a batch has no pictures."""
+
+    #: One of the names in :mod:`airflow_aluo.protocol.errors`, or another exception's.
+    type: str
+    message: str
+
+
 class EditRecord(TypedDict):
     """An edit on its way from request to landed pictures; see ``schemas/edit_record.schema.json``."""
 
@@ -69,6 +85,8 @@ class EditRecord(TypedDict):
     files: list[LandedFile]
     credits: EditCredits
     times: EditTimes
+    #: Only where an edit of a batch failed.
+    error: NotRequired[EditError]
 
 
 def submitted(
@@ -106,6 +124,20 @@ def landed(record: EditRecord, files: Sequence[LandedFile], *, at: float) -> Edi
     return record | {"files": list(files), "times": record["times"] | {"landed_at": iso(at)}}
 
 
+def failed(record: EditRecord, error: Exception, *, at: float) -> EditRecord:
+    """Return the record of an accepted edit with why it gave no pictures. ``at``: epoch seconds."""
+    found = record | {"error": _error(error)}
+    if isinstance(error, AluoEditFailed):
+        found |= {"status": STATUS_FAILED, "times": record["times"] | {"completed_at": iso(at)}}
+    return found
+
+
+def not_accepted(edit: PhotoEdit, error: Exception, *, aluo_conn_id: str) -> EditRecord:
+    """Return the record of an edit that never got an id, with the reason."""
+    record = _empty(UNKNOWN if isinstance(error, AluoUnknownOutcome) else NOT_ACCEPTED)
+    return record | {"aluo_conn_id": aluo_conn_id, "request": edit.to_json(), "error": _error(error)}
+
+
 def of_edit(value: Any, *, aluo_conn_id: str) -> EditRecord:
     """Return the record of an edit to wait for: the record itself, or a new one for a bare id.
 
@@ -135,37 +167,46 @@ def task_id(record: EditRecord) -> str:
     return record["aluo_task_id"]
 
 
-def first_look_at(record: EditRecord, poll_interval: float) -> float:
+def first_look_at(record: EditRecord, poll_interval: float | None) -> float:
     """Return the epoch seconds from which a look can pay.
 
     The vendor says that an edit may be complete when the submit returns: then the submit took long, and a
     look pays at once. After a fast submit it would only spend the rate limit.
 
-    :param poll_interval: seconds to leave the edit alone after a fast submit.
+    :param poll_interval: seconds to leave the edit alone after a fast submit; ``None`` where its age tells.
     """
-    submitted_at = _moment(record["times"]["submitted_at"])
-    accepted_at = _moment(record["times"]["accepted_at"])
-    if submitted_at is None or accepted_at is None:
+    submitted_at, accepted_at = _birth(record)
+    if accepted_at is None or poll_interval is None or _was_slow(submitted_at, accepted_at):
         return 0.0
-    return 0.0 if accepted_at - submitted_at >= SLOW_SUBMIT else accepted_at + poll_interval
+    return accepted_at + poll_interval
+
+
+def _birth(record: EditRecord) -> tuple[float | None, float | None]:
+    """Return when an edit was submitted and accepted, in epoch seconds; ``None`` where nobody knows."""
+    return _moment(record["times"]["submitted_at"]), _moment(record["times"]["accepted_at"])
+
+
+def _was_slow(submitted_at: float | None, accepted_at: float | None) -> bool:
+    return submitted_at is None or accepted_at is None or accepted_at - submitted_at >= SLOW_SUBMIT
 
 
 def wait_rule(
     record: EditRecord,
     *,
     deadline: float,
-    poll_interval: float,
+    poll_interval: float | None,
     started_at: float,
     tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
 ) -> WaitRule:
     """Return how a record's edit is waited for.
 
     :param deadline: epoch seconds.
-    :param poll_interval: seconds between two looks.
+    :param poll_interval: seconds between two looks; ``None`` to look when it is likely to pay.
     :param started_at: epoch seconds at which the wait began.
     :param tolerated_failures: failed looks in a row that the wait survives.
     """
-    accepted_at = _moment(record["times"]["accepted_at"])
+    submitted_at, accepted_at = _birth(record)
+    slow = _was_slow(submitted_at, accepted_at)
     return WaitRule(
         deadline=deadline,
         first_look_at=first_look_at(record, poll_interval),
@@ -173,6 +214,8 @@ def wait_rule(
         tolerated_failures=tolerated_failures,
         missing_until=(accepted_at or started_at) + MISSING_GRACE,
         started_at=started_at,
+        born_at=(submitted_at if slow else accepted_at) or 0.0,
+        fresh=not slow,
     )
 
 
@@ -221,6 +264,16 @@ def _empty(status: str) -> EditRecord:
         credits=EditCredits(estimated=None, deducted=None, remaining=None),
         times=EditTimes(submitted_at=None, accepted_at=None, completed_at=None, landed_at=None),
     )
+
+
+def _error(error: Exception) -> EditError:
+    """Say on one line what went wrong; addresses in it lose their query."""
+    name = type(error).__name__
+    text = re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", lambda found: without_query(found[0]), str(error))
+    message = " ".join(text.split()) or name
+    if len(message) > _MESSAGE:
+        message = f"{message[: _MESSAGE - 1]}…"
+    return EditError(type=name, message=message)
 
 
 def _credits(known: EditCredits, said: Credits) -> EditCredits:

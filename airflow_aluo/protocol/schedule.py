@@ -40,7 +40,8 @@ def _epoch(date: str) -> float:
     return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
-#: Seconds between two looks at an edit: six a minute leave the smallest plan (ten a minute) some room.
+#: Seconds between two looks at an edit where nothing is known of it: six a minute leave the smallest plan
+#: (ten a minute) some room.
 DEFAULT_POLL_INTERVAL: Final = 10.0
 
 #: Seconds after the deadline at which Airflow's own deferral timeout falls: the trigger reports first.
@@ -94,8 +95,9 @@ class WaitRule:
     deadline: float
     #: Epoch seconds before which no look is taken: right after a submit it would find nothing.
     first_look_at: float = 0.0
-    #: Seconds between two looks; with ``exponential_backoff`` the first such pause.
-    poll_interval: float = DEFAULT_POLL_INTERVAL
+    #: Seconds between two looks; with ``exponential_backoff`` the first such pause. ``None``: looks are taken
+    #: when they are likely to pay, which a :class:`~airflow_aluo.protocol.flows.Lookout` knows.
+    poll_interval: float | None = None
     #: Each pause is twice the one before it.
     exponential_backoff: bool = False
     #: Ceiling of a pause in seconds, ``None`` for none.
@@ -110,6 +112,12 @@ class WaitRule:
     missing_until: float = 0.0
     #: Epoch seconds at which the wait began, so that doubling pauses survive a restart; 0 for now.
     started_at: float = 0.0
+    #: Epoch seconds from which the edit's age is counted; 0 where nobody knows.
+    born_at: float = 0.0
+    #: It is known that the edit was not done when it was born: the first look waits for it to be likely.
+    fresh: bool = False
+    #: Epoch seconds at which a look found the edit running, before this wait; 0 for none.
+    looked_at: float = 0.0
 
     def first_pause(self, now: float) -> float:
         """Return the seconds until the first look, at the deadline at the latest. ``now``: epoch seconds."""
@@ -120,7 +128,7 @@ class WaitRule:
 
         For who cannot count them: doubling pauses *p*, 2*p*, 4*p*, … reach *p* (2ⁿ - 1) seconds with *n*.
         """
-        return 1 + int(math.log2(max(seconds, 0.0) / max(self.poll_interval, MIN_PAUSE) + 1))
+        return 1 + int(math.log2(max(seconds, 0.0) / max(self._interval, MIN_PAUSE) + 1))
 
     def looks_by(self, now: float) -> int:
         """Return about how many looks were taken before, by whoever waited until ``now`` (epoch seconds)."""
@@ -138,12 +146,16 @@ class WaitRule:
         left = self.deadline - now
         if left <= 0:
             return None
-        pause = self.poll_interval
+        pause = self._interval
         if self.exponential_backoff:
             pause *= 2.0 ** min(max(looks - 1, 0), 30)
         if self.max_wait is not None:
             pause = min(pause, self.max_wait)
         return min(max(pause, asked or 0.0, MIN_PAUSE), left)
+
+    @property
+    def _interval(self) -> float:
+        return DEFAULT_POLL_INTERVAL if self.poll_interval is None else self.poll_interval
 
     def gives_up(self, failures: int, first_failure_at: float, now: float) -> bool:
         """Return whether too many looks in a row have failed, for too long. Times in epoch seconds."""

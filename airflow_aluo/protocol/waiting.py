@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from airflow_aluo.protocol import calls
@@ -13,8 +13,9 @@ from airflow_aluo.protocol.errors import (
     AluoRateLimited,
     AluoRequestRejected,
 )
-from airflow_aluo.protocol.flows import NO_ANSWER, Pause, asked_pause, once
+from airflow_aluo.protocol.flows import NO_ANSWER, Pause, asked_pause, once, rest_asked
 from airflow_aluo.protocol.replies import Phase, Snapshot
+from airflow_aluo.protocol.schedule import MIN_PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,10 @@ class Progress:
     first_failure_at: float = 0.0
     #: The vendor's last word, ``None`` where no look succeeded yet.
     last_status: str | None = None
+    #: Epoch seconds of the last look that found the edit running; 0 for none.
+    looked_at: float = 0.0
+    #: The edit was watched, not found done by who came late: how long it took can be learned.
+    watched: bool = False
 
 
 def wait(
@@ -50,10 +55,13 @@ def wait(
     :param before_look: is called before each look.
     :returns: a snapshot whose phase is *succeeded*. Raises what :func:`look` raises.
     """
+    progress = Progress(looks=rule.looks_by(senses.now()), looked_at=rule.looked_at)
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
-    progress = Progress(looks=rule.looks_by(senses.now()))
     while isinstance(found, Pause):
         yield found
+        if (further := rest(rule, progress, senses)) is not None:
+            found = further
+            continue
         before_look()
         found = yield from look(aluo_task_id, rule, progress, senses, tell)
     return found
@@ -76,8 +84,40 @@ def stay(
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
     while isinstance(found, Pause) and found.seconds < shorter_than:
         yield found
+        if (further := rest(rule, progress, senses)) is not None:
+            found = further
+            continue
         found = yield from look(aluo_task_id, rule, progress, senses, tell)
     return found
+
+
+def rest(rule: WaitRule, progress: Progress, senses: Senses) -> Pause | None:
+    """Return how long to pause before asking again whether a look can pay; ``None``: look now.
+
+    Only where the rule names no interval. A first look at an edit that may long be done pays at once.
+    """
+    now = senses.now()
+    looked_at = progress.looked_at or rule.looked_at
+    if rule.poll_interval is not None or now >= rule.deadline or not (rule.fresh or looked_at):
+        return None
+    born_at = rule.born_at or rule.started_at or looked_at
+    seconds = senses.lookout.rest(now - born_at, max(looked_at - born_at, 0.0))
+    if seconds <= 0:
+        return None
+    progress.watched = True
+    return Pause(min(seconds, rule.deadline - now), planned=True)
+
+
+def handed_over(rule: WaitRule, progress: Progress, pause: Pause, now: float) -> WaitRule:
+    """Return how somebody else goes on with a wait that pauses. ``now``: epoch seconds.
+
+    What a lookout planned is planned anew there: that one may know more, and learns from what it watches.
+    """
+    return replace(
+        rule,
+        first_look_at=rule.first_look_at if pause.planned else now + pause.seconds,
+        looked_at=progress.looked_at or rule.looked_at,
+    )
 
 
 def look(
@@ -109,12 +149,23 @@ def look(
             tell("edit %s is %s", aluo_task_id, snapshot.status)
         progress.failures, progress.last_status = 0, snapshot.status
         if snapshot.phase is not Phase.RUNNING:
+            _learn(rule, progress, senses, snapshot)
             return succeeded(aluo_task_id, snapshot)
+        progress.looked_at, progress.watched = senses.now(), True
     pause = rule.next_pause(progress.looks, senses.now(), None if trouble is None else asked_pause(trouble))
     if pause is None:
         failed = trouble if isinstance(trouble, NO_ANSWER) else None
         raise timed_out(aluo_task_id, progress.last_status, failed) from failed
-    return Pause(pause)
+    if rule.poll_interval is None and trouble is None:
+        return rest(rule, progress, senses) or Pause(min(MIN_PAUSE, pause))
+    return Pause(pause, rest_asked(trouble))
+
+
+def _learn(rule: WaitRule, progress: Progress, senses: Senses, snapshot: Snapshot) -> None:
+    """Let the lookout know how long an edit took, if that was seen."""
+    if rule.fresh and progress.watched and snapshot.phase is Phase.SUCCEEDED:
+        running_at = max((progress.looked_at or rule.looked_at) - rule.born_at, 0.0)
+        senses.lookout.learn(running_at, max(senses.now() - rule.born_at, running_at))
 
 
 def _ends_a_wait(error: AluoError, rule: WaitRule, progress: Progress, now: float) -> bool:

@@ -63,8 +63,9 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         ``aluo_default`` for a bare id (templated).
     :param deferrable: wait in the triggerer, without a worker.
     :param timeout: seconds to wait, retries included: counted from the first try's start, or from a clear.
-    :param poke_interval: seconds between two looks, in every mode; ``exponential_backoff`` and ``max_wait``
-        hold in every mode, too. Pauses of less than 5 seconds are spent in the worker in reschedule mode.
+    :param poke_interval: seconds between two looks, in every mode; left out, looks are taken when they are
+        likely to pay (see ``airflow_aluo/pace/planner.py``). ``exponential_backoff`` and ``max_wait`` hold in
+        every mode, too. Pauses of less than 5 seconds are spent in the worker in reschedule mode.
     :param tolerated_failures: looks in a row that may fail without an answer; for two minutes any number may,
         and with ``silent_fail`` any number until the timeout.
     """
@@ -82,11 +83,14 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         aluo_conn_id: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         timeout: timedelta | float = DEFAULT_TIMEOUT,
-        poke_interval: timedelta | float = DEFAULT_POLL_INTERVAL,
+        poke_interval: timedelta | float | None = None,
         tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
         **kwargs: Any,
     ) -> None:
-        super().__init__(timeout=timeout, poke_interval=poke_interval, **kwargs)
+        interval = DEFAULT_POLL_INTERVAL if poke_interval is None else poke_interval
+        super().__init__(timeout=timeout, poke_interval=interval, **kwargs)
+        #: Looks are taken when they are likely to pay, not at an interval.
+        self.planned = poke_interval is None and not self.exponential_backoff
         self.aluo_task_id = aluo_task_id
         self.aluo_conn_id = aluo_conn_id
         self.deferrable = deferrable
@@ -100,7 +104,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
 
         with self._outcomes():
             pending = self._pending()
-            rule = replace(self._rule(pending, time.time()), first_look_at=0.0)
+            rule = replace(self._rule(pending, time.time()), first_look_at=0.0, fresh=False)
             found = self._hook(pending).stay(pending, rule, Progress())
             done = not isinstance(found, Pause)
             return PokeReturnValue(done, found if done else None)
@@ -120,6 +124,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
     ) -> EditRecord:
         """Look if that can pay, then leave the worker until the triggerer or the next look."""
         from airflow_aluo.protocol.flows import Pause
+        from airflow_aluo.protocol.waiting import handed_over
 
         if not wait.progress.looks:  # what is not remembered follows from the time
             wait.progress.looks = rule.looks_by(time.time())
@@ -128,10 +133,10 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         if not isinstance(found, Pause):
             return self._finished(context, found)
         wait.save()
-        next_look_at = time.time() + found.seconds
+        now = time.time()
         if self.deferrable:
-            return self._defer(pending, replace(rule, first_look_at=next_look_at))
-        next_look = datetime.fromtimestamp(next_look_at, UTC)
+            return self._defer(pending, handed_over(rule, wait.progress, found, now))
+        next_look = datetime.fromtimestamp(now + found.seconds, UTC)
         raise AirflowRescheduleException(next_look)  # type: ignore[no-untyped-call]  # Airflow's
 
     def _defer(self, pending: EditRecord, rule: WaitRule) -> NoReturn:
@@ -204,7 +209,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
         rule = record.wait_rule(
             pending,
             deadline=started_at + self.timeout,
-            poll_interval=self.poke_interval,
+            poll_interval=None if self.planned else self.poke_interval,
             started_at=started_at,
             tolerated_failures=self.tolerated_failures,
         )

@@ -7,10 +7,10 @@ import os
 import re
 import time
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from airflow_aluo import __version__
 from airflow_aluo.protocol.envelope import Reply
@@ -43,7 +43,10 @@ _QUERY: Final = re.compile(r"\?[^\s'\")]+")
 
 def plain(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a reply's headers: names in lower case, values that can be logged and stored."""
-    return {name.lower(): _utf8(value) for name, value in headers.items()}
+    return {
+        name.lower(): value if value.isascii() else _utf8(value)  # nearly always
+        for name, value in headers.items()
+    }
 
 
 class Writer:
@@ -97,11 +100,14 @@ def encode(account: Account, call: Call[Any]) -> Encoded:
         "Accept": "*/*",
         "Accept-Encoding": "identity",  # replies are short, pictures are packed already
     }
-    url = call.path
     if call.with_key:
         headers["Authorization"] = f"Bearer {account.api_key}"
         headers["Accept"] = "application/json"
-        url = f"{account.base_url}{call.path}"
+        url = endpoint(account.base_url, call.path)
+    else:
+        url = _quoted(call.path)
+    if call.params:
+        url = f"{url}?{urlencode(call.params)}"
     body: bytes | None = None
     if call.files:
         from urllib3 import encode_multipart_formdata
@@ -113,7 +119,7 @@ def encode(account: Account, call: Call[Any]) -> Encoded:
         body, headers["Content-Type"] = encode_multipart_formdata({**form, **files})
     elif call.json is not None:
         body, headers["Content-Type"] = json.dumps(call.json).encode(), "application/json"
-    return Encoded(call.method, _quoted(url, call.params), headers, body)
+    return Encoded(call.method, url, headers, body)
 
 
 def redirected(call: Call[Any], request: Encoded, http_status: int, location: str | None) -> Encoded | None:
@@ -129,15 +135,21 @@ def redirected(call: Call[Any], request: Encoded, http_status: int, location: st
         expected = f"to a web address, and at most {MAX_REDIRECTS} times"
         message = f"picture {address} sends us on to {without_query(url)!r}; expected: {expected}"
         raise AluoPictureError(message, url=address)
-    return replace(request, url=_quoted(url, {}), hops=request.hops + 1)
+    return replace(request, url=_quoted(url), hops=request.hops + 1)
 
 
-def _quoted(url: str, params: Mapping[str, str]) -> str:
+@lru_cache
+def endpoint(base_url: str, path: str) -> str:
+    """Return the address of an endpoint. Spelling it costs as much as asking it, and there are two."""
+    return _quoted(f"{base_url}{path}")
+
+
+def _quoted(url: str) -> str:
     """Return an address as ``requests`` sends it: a name with an umlaut has one spelling on the wire."""
     from requests.models import PreparedRequest
 
     request = PreparedRequest()
-    request.prepare_url(url, params)
+    request.prepare_url(url, {})
     return str(request.url)
 
 

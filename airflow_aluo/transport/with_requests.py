@@ -12,8 +12,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from airflow_aluo.protocol.errors import AluoError
-from airflow_aluo.protocol.flows import Pause
+from airflow_aluo.protocol.errors import AluoError, AluoRateLimited
+from airflow_aluo.protocol.flows import Pause, rest_asked
 from airflow_aluo.transport.wire import (
     CHUNK,
     Writer,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from urllib3.connection import HTTPConnection
 
+    from airflow_aluo.pace.account_pace import AccountPace
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.calls import Call
     from airflow_aluo.protocol.envelope import Reply
@@ -42,10 +43,14 @@ T = TypeVar("T")
 
 
 class RequestsDriver:
-    """Drives flows in a worker, one request at a time."""
+    """Drives flows in a worker, one request at a time.
 
-    def __init__(self, account: Account) -> None:
+    :param pace: of the account: what goes to Aluo keeps to it.
+    """
+
+    def __init__(self, account: Account, pace: AccountPace | None = None) -> None:
         self._account = account
+        self._pace = pace
         self._adapter: MarkingAdapter | None = None
 
     def __enter__(self) -> Self:
@@ -65,8 +70,14 @@ class RequestsDriver:
             while True:
                 wanted, step, value = step(value), flow.send, None
                 if isinstance(wanted, Pause):
+                    if self._pace and wanted.account_rests is not None:
+                        self._pace.refused(wanted.account_rests)
                     time.sleep(wanted.seconds)
                     continue
+                if self._pace and wanted.with_key:
+                    while (delay := self._pace.delay()) > 0:
+                        time.sleep(delay)
+                    self._pace.take()
                 try:
                     value = self.exchange(wanted)
                 except AluoError as error:
@@ -74,6 +85,10 @@ class RequestsDriver:
         except StopIteration as end:
             result: T = end.value
             return result
+        except AluoRateLimited as error:  # the flow gave up; the account rests all the same
+            if self._pace:
+                self._pace.refused(rest_asked(error) or 0.0)
+            raise
 
     def exchange(self, call: Call[Any]) -> Reply:
         """Send one call and return its reply.

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_aluo.airflow_names import AirflowNotFoundException
 from airflow_aluo.protocol import record
-from airflow_aluo.protocol.errors import AluoError, AluoRateLimited, dump, load
+from airflow_aluo.protocol.errors import AluoError, AluoRateLimited, dump
 from airflow_aluo.protocol.flows import NO_ANSWER
-from airflow_aluo.protocol.replies import Credits, Phase, Snapshot
+from airflow_aluo.protocol.replies import Phase
 from airflow_aluo.protocol.schedule import WaitRule
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.protocol.waiting import succeeded
 from airflow_aluo.task_errors import goes_on
+from airflow_aluo.trigger_events import read_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,7 +27,16 @@ if TYPE_CHECKING:
     from airflow_aluo.hooks.aluo import AluoHook
     from airflow_aluo.protocol.record import EditRecord
 
-__all__ = ["PhotoEditEvent", "PhotoEditTrigger", "completed", "last_look", "read_event"]
+__all__ = [
+    "PhotoEditBatchTrigger",
+    "PhotoEditEvent",
+    "PhotoEditTrigger",
+    "completed",
+    "last_look",
+]
+
+#: Bytes of JSON that an event of a batch carries, about: one more edit may come on top.
+MOST_IN_EVENT: Final = 32 << 10
 
 
 class PhotoEditEvent(TriggerEvent):
@@ -90,18 +102,78 @@ class PhotoEditTrigger(BaseTrigger):
     async def _outcome(self) -> dict[str, Any]:
         from airflow_aluo.hooks.aluo import AluoHook
 
+        return await _waited(AluoHook(self.aluo_conn_id), self.aluo_task_id, self.rule, self.log)
+
+
+class PhotoEditBatchTrigger(BaseTrigger):
+    """Waits for some edits of a batch and fires one :class:`PhotoEditEvent` with how each has ended.
+
+    It fires when all have ended, or earlier when it has seen as much as an event should carry: Airflow logs
+    whole events and stores them in its database. It never raises.
+
+    :param aluo_conn_id: the Airflow connection of the edits' account.
+    :param edits: for each edit Aluo's id, and which fields of its
+        :class:`~airflow_aluo.protocol.schedule.WaitRule` are not ``rule``'s.
+    :param rule: the fields that all have in common.
+    """
+
+    def __init__(self, *, aluo_conn_id: str, edits: list[list[Any]], rule: dict[str, Any]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
+        self.aluo_conn_id, self.edits, self.rule = aluo_conn_id, edits, rule
+        self._rules = [(aluo_task_id, WaitRule(**rule | own)) for aluo_task_id, own in edits]
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments that make this trigger again."""
+        arguments = {"aluo_conn_id": self.aluo_conn_id, "edits": self.edits, "rule": self.rule}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire once."""
+        from airflow_aluo.hooks.aluo import AluoHook
+
+        hook = AluoHook(self.aluo_conn_id)
+        waits = {
+            asyncio.ensure_future(_waited(hook, aluo_task_id, rule, self.log)): aluo_task_id
+            for aluo_task_id, rule in self._rules
+        }
+        seen: dict[str, Any] = {}
         try:
-            snapshot = await AluoHook(self.aluo_conn_id).await_snapshot(self.aluo_task_id, self.rule)
-        except AluoError as error:
-            return {"error": dump(error)}
-        except AirflowNotFoundException as error:
-            return {"error": dump(AluoError(str(error)))}
-        except Exception as error:
-            # The worker that logs a trigger's traceback has not masked the key yet: it stays here.
-            self.log.exception("the wait for edit %s failed", self.aluo_task_id)
-            what = f"the wait for edit {self.aluo_task_id} failed in the triggerer: {type(error).__name__}"
-            return {"error": dump(AluoError(f"{what}; its log has the details"))}
-        return {"snapshot": asdict(snapshot) | {"result_urls": list(snapshot.result_urls)}}
+            under_way, size = set(waits), 0
+            while under_way and size < MOST_IN_EVENT:
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    if size < MOST_IN_EVENT:
+                        seen[waits[one]] = one.result()
+                        size += len(json.dumps(one.result()))
+        finally:
+            for one in waits:
+                one.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        yield PhotoEditEvent({"batch": seen})
+
+    async def on_kill(self) -> None:
+        """Say what becomes of the edits when a person ends the task; see :meth:`PhotoEditTrigger.on_kill`."""
+        self.log.warning(
+            "the wait for %d edits was ended from outside. They go on at Aluo, where nothing can cancel "
+            "them; what the task does next about them stands in its own log",
+            len(self.edits),
+        )
+
+
+async def _waited(hook: AluoHook, aluo_task_id: str, rule: WaitRule, log: Any) -> dict[str, Any]:
+    """Wait for an edit and return how that ended, as an event holds it."""
+    try:
+        snapshot = await hook.await_snapshot(aluo_task_id, rule)
+    except AluoError as error:
+        return {"error": dump(error)}
+    except AirflowNotFoundException as error:
+        return {"error": dump(AluoError(str(error)))}
+    except Exception as error:
+        # The worker that logs a trigger's traceback has not masked the key yet: it stays here.
+        log.exception("the wait for edit %s failed", aluo_task_id)
+        what = f"the wait for edit {aluo_task_id} failed in the triggerer: {type(error).__name__}"
+        return {"error": dump(AluoError(f"{what}; its log has the details"))}
+    return {"snapshot": asdict(snapshot) | {"result_urls": list(snapshot.result_urls)}}
 
 
 def completed(event: Any, hook: AluoHook, pending: EditRecord) -> EditRecord:
@@ -130,20 +202,3 @@ def last_look(hook: AluoHook, pending: EditRecord, reason: str) -> EditRecord:
     if snapshot.phase is Phase.RUNNING:
         raise AluoError(f"{reason}; edit {aluo_task_id} is {snapshot.status}")
     return record.completed(pending, succeeded(aluo_task_id, snapshot), at=time.time())
-
-
-def read_event(event: Any) -> Snapshot:
-    """Return the succeeded edit as the trigger saw it; what ended the wait instead is raised.
-
-    :raises AluoError: the trigger's error rebuilt, or one that says that the event cannot be read.
-    """
-    if not validator("trigger_event").is_valid(event):
-        raise AluoError(f"no event of PhotoEditTrigger: {event!r:.200}")
-    if "error" in event:
-        raise load(event["error"])
-    found = dict(event["snapshot"])
-    said = Credits(**found.pop("credits"))
-    snapshot = Snapshot(**found | {"result_urls": tuple(found["result_urls"]), "credits": said})
-    if snapshot.phase is not Phase.SUCCEEDED or not snapshot.result_urls:
-        raise AluoError(f"the triggerer ended the wait for an edit that is {snapshot.status!r}")
-    return snapshot

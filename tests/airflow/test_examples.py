@@ -19,7 +19,11 @@ EXAMPLES: Mapping[str, tuple[dict[str, Any], int]] = {
     "aluo_mapped_edits": ({}, 5),
     "aluo_chained_edits": ({}, 2),
     "aluo_edit_form": ({**FORM, "aspect_ratio": "1:1", "num_images": 2}, 1),
+    "aluo_batch_edits": ({}, 4),
 }
+
+#: The tasks that land the pictures.
+LANDS = dict.fromkeys(EXAMPLES, "download") | {"aluo_batch_edits": "edit"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def runs(airflow: LocalAirflow, sandbox: Any, tmp_path_factory: pytest.TempPathF
 @pytest.mark.parametrize("dag_id", EXAMPLES)
 def test_an_example_ends_with_pictures_on_disk(airflow: LocalAirflow, runs: Any, dag_id: str) -> None:
     assert airflow.run_state(dag_id, runs[dag_id]) == "success"
-    landed = airflow.xcom(dag_id, runs[dag_id], "download")
+    landed = airflow.xcom(dag_id, runs[dag_id], LANDS[dag_id])
     for edit in landed if isinstance(landed, list) else [landed]:
         assert record.parse(edit)["status"] == "SUCCESS"
         assert len(edit["files"]) == len(edit["result_urls"]) >= 1
@@ -71,6 +75,14 @@ def test_mapped_edits_are_named_as_the_example_says(airflow: LocalAirflow, runs:
     assert len(names) == 5
 
 
+def test_a_batch_is_mapped_over(airflow: LocalAirflow, runs: Any) -> None:
+    run_id = runs["aluo_batch_edits"]
+    instances = airflow.task_instances("aluo_batch_edits", run_id)
+    assert [one["state"] for one in instances if one["task_id"] == "tell"] == ["success"] * 4
+    summary = airflow.xcom("aluo_batch_edits", run_id, "edit", key="summary")
+    assert (summary["edits"], summary["succeeded"], summary["failed"]) == (4, 4, 0)
+
+
 def test_the_edit_is_known_while_the_task_is_deferred(airflow: LocalAirflow, runs: Any) -> None:
     run_id = runs["aluo_chained_edits"]
     assert any(
@@ -88,4 +100,5 @@ def test_no_log_holds_the_key_or_what_a_trigger_sent(airflow: LocalAirflow, runs
     assert not [text for text in texts if KEY in text]
     fired = [line for text in texts for line in text.splitlines() if "Trigger fired event" in line]
     assert len(fired) >= 9
-    assert all("PhotoEditEvent<snapshot>" in line and "result_urls" not in line for line in fired)
+    hidden = ("PhotoEditEvent<snapshot>", "PhotoEditEvent<batch>")
+    assert all(any(one in line for one in hidden) and "result_urls" not in line for line in fired)

@@ -23,18 +23,28 @@ LAYERS = (
     ("protocol.calls", "protocol.record"),
     ("protocol.flows", "protocol.remembered"),
     ("protocol.waiting",),
+    ("pace.durations", "pace.limiter", "pace.line", "pace.slots"),
+    ("pace.planner",),
+    ("pace.account_pace",),
     (
+        "accounts",
         "arguments",
+        "batch.progress",
+        "batch.remembered",
+        "batch.rows",
         "get_provider_info",
         "pictures",
         "retry_policy",
         "task_errors",
         "task_store",
+        "transport.turns",
         "transport.wire",
+        "trigger_events",
         "upstream",
     ),
     (
         "announced",
+        "batch.memory",
         "durable",
         "edit_memory",
         "remembered_wait",
@@ -42,8 +52,11 @@ LAYERS = (
         "transport.with_aiohttp",
         "transport.with_requests",
     ),
-    ("hooks", "landing"),
-    ("paid_edit",),
+    ("batch.conversing", "batch.files", "transport.sharing"),
+    ("batch.asked", "batch.one", "batch.results", "hooks", "landing", "paid_once"),
+    ("batch.work", "driving"),
+    ("batch.ending", "batch.run", "paid_edit"),
+    ("batch.task",),
     ("triggers",),
     ("operators", "sensors"),
     ("examples",),
@@ -121,6 +134,7 @@ from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
 seen = [sorted(sys.modules)]
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
 seen.append(sorted(sys.modules))
@@ -128,6 +142,7 @@ with DAG("a_dag", schedule=None):
     edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls=["https://x.example/a.png"])
     wait = PhotoEditStatusSensor(task_id="wait", aluo_task_id=edit.output)
     PhotoDownloadOperator(task_id="land", edits=wait.output, destination="/tmp")
+    PhotoEditBatchOperator(task_id="batch", edits=[{"prompt": "Blue", "image_urls": ["https://x.example/a.png"]}])
 seen.append(sorted(sys.modules))
 print(json.dumps(seen))
 """
@@ -147,13 +162,27 @@ def of_libraries(modules: set[str]) -> set[str]:
 
 #: What only a running task needs of ours.
 LATER = {
+    "airflow_aluo.accounts",
+    "airflow_aluo.batch.conversing",
+    "airflow_aluo.batch.ending",
+    "airflow_aluo.batch.files",
+    "airflow_aluo.batch.memory",
+    "airflow_aluo.batch.one",
+    "airflow_aluo.batch.results",
+    "airflow_aluo.batch.run",
+    "airflow_aluo.batch.task",
+    "airflow_aluo.batch.work",
+    "airflow_aluo.driving",
     "airflow_aluo.durable",
     "airflow_aluo.hooks.aluo",
     "airflow_aluo.paid_edit",
+    "airflow_aluo.paid_once",
     "airflow_aluo.protocol.flows",
     "airflow_aluo.remembered_wait",
     "airflow_aluo.storage",
+    "airflow_aluo.trigger_events",
     "airflow_aluo.triggers.photo_edit",
+    *(f"airflow_aluo.{name}" for name in MODULES if name.split(".")[0] in {"pace", "transport"}),
 }
 
 

@@ -199,7 +199,8 @@ def test_a_look_in_passing_survives_that_no_answer_comes(
     headers = {"Retry-After": retry_after} if retry_after else None
     played.reply(status, b"", headers=headers, meanwhile=lambda: clock.shift(61))
     pending = record.of_edit("edit_1", aluo_conn_id="aluo_default")
-    assert isinstance(AluoHook().stay(pending, WaitRule(deadline=time.time() + 600), Progress()), Pause)
+    rule = WaitRule(deadline=time.time() + 600, poll_interval=10)
+    assert isinstance(AluoHook().stay(pending, rule, Progress()), Pause)
     assert ("info: look 1 at edit edit_1 failed, looking again" in str(logs)) == (status != 429)
     assert len(played.requests) == 1
 
@@ -209,7 +210,7 @@ def test_a_look_in_passing_tells_an_end_from_a_running_edit(played: Any) -> None
     played.status("WORKING")
     played.status("SUCCESS", "https://cdn.example/a.png")
     played.status("FAILED")
-    rule, progress = WaitRule(deadline=time.time() + 600), Progress()
+    rule, progress = WaitRule(deadline=time.time() + 600, poll_interval=10), Progress()
     assert isinstance(AluoHook().stay(pending, rule, progress), Pause)
     found = AluoHook().stay(pending, rule, progress)
     assert not isinstance(found, Pause)

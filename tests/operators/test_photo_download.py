@@ -20,10 +20,11 @@ from cryptography.x509.oid import NameOID
 from PIL import Image
 
 from airflow_aluo.airflow_names import AirflowFailException, AirflowNotFoundException
+from airflow_aluo.batch.results import returned
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
-from airflow_aluo.protocol import record
-from airflow_aluo.protocol.errors import AluoConnectionError, AluoPictureError
+from airflow_aluo.protocol import photo_edit, record
+from airflow_aluo.protocol.errors import AluoConnectionError, AluoEditFailed, AluoPictureError
 from airflow_aluo.protocol.schemas import validator
 
 
@@ -141,6 +142,87 @@ def test_a_task_that_sent_nothing_is_named(tasks: Any, tmp_path: Path) -> None:
         AirflowFailException, match="edits: nothing came; expected an edit record from task 'e"
     ):
         tasks.run(task)
+
+
+# --- what a batch returned -------------------------------------------------------------------------------
+
+
+def parts(records: list[Any], folder: Path) -> Any:
+    """Write the records as a batch does, and return the references."""
+    fitting = records * (200 // len(records))
+    found = returned(fitting, results_path=str(folder), destination=None, name="a.jsonl", log=None)
+    assert found.path
+    return found.value
+
+
+@pytest.mark.parametrize("as_text", [json.dumps, str, None], ids=["json", "python", "object"])
+def test_a_reference_to_results_lands_all_of_its_pictures(
+    finished: Any, tasks: Any, tmp_path: Path, as_text: Any
+) -> None:
+    part = parts([finished, finished | {"aluo_task_id": "edit_2"}], tmp_path)[1]
+    found = tasks.run(land(as_text(part) if as_text else part, tmp_path / "landed"))
+    assert [one["aluo_task_id"] for one in found] == ["edit_1", "edit_2"] * (part["edits"] // 2)
+    assert {path.name for path in (tmp_path / "landed").iterdir()} == {"edit_1-0.png", "edit_2-0.png"}
+
+
+@pytest.mark.parametrize("many", [list, tuple, lambda items: LazySequence(*items), str])
+def test_references_and_records_may_be_mixed(finished: Any, tasks: Any, tmp_path: Path, many: Any) -> None:
+    first, second = parts([finished], tmp_path)
+    task = land("{{ params.edits }}", tmp_path / "landed")
+    task.edits = many([first, finished | {"aluo_task_id": "edit_2"}, second])
+    found = tasks.run(task)
+    assert [one["aluo_task_id"] for one in found] == [*["edit_1"] * 100, "edit_2", *["edit_1"] * 100]
+
+
+def test_what_several_batches_returned_is_landed_together(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    task = land("{{ params.edits }}", tmp_path)
+    task.edits = LazySequence([finished], [finished | {"aluo_task_id": "edit_2"}])
+    assert [one["aluo_task_id"] for one in tasks.run(task)] == ["edit_1", "edit_2"]
+
+
+def test_a_reference_whose_file_is_gone_is_named(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    part = parts([finished], tmp_path)[0]
+    Path(part["results"]).unlink()
+    with pytest.raises(AirflowFailException, match=r"a\.jsonl.*FileNotFoundError"):
+        tasks.run(land(part, tmp_path))
+
+
+def failed(aluo_task_id: str) -> Any:
+    pending = record.of_edit(aluo_task_id, aluo_conn_id="aluo_default")
+    return record.failed(pending, AluoEditFailed(f"{aluo_task_id} ended", aluo_task_id=aluo_task_id), at=0.0)
+
+
+def test_edits_that_failed_are_left_out_with_one_warning(
+    finished: Any, tasks: Any, tmp_path: Path, logs: list[str]
+) -> None:
+    request = photo_edit.read({"prompt": "Blue", "image_urls": "https://x.example/a.png"})
+    refused = record.not_accepted(request, OSError("no such photo"), aluo_conn_id="aluo_default")
+    found = tasks.run(land([failed("edit_0"), finished, refused], tmp_path))
+    assert [one["aluo_task_id"] for one in found] == ["edit_1"]
+    (warning,) = [line for line in logs if line.startswith("warning")]
+    assert "2 of 3 edits failed and have no pictures: edit_0 (edit_0 ended), one" in warning
+
+
+def test_of_many_that_failed_a_few_are_named(finished: Any, tasks: Any, tmp_path: Path) -> None:
+    edits = [failed(f"edit_{index}") for index in range(100)]
+    assert len(tasks.run(land([*edits, finished], tmp_path))) == 1
+    with pytest.raises(
+        AirflowFailException, match=r"failed: edit_0 \(edit_0 ended\),.* and 95 more; expected"
+    ):
+        tasks.run(land(edits, tmp_path))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_nothing_but_edits_that_failed_is_an_error_that_says_why(
+    tasks: Any, tmp_path: Path, *, many: bool
+) -> None:
+    edit = failed("edit_7")
+    with pytest.raises(AirflowFailException, match="edit_7 ended"):
+        tasks.run(land([edit] if many else edit, tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what it does not take -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

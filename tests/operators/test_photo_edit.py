@@ -1,6 +1,8 @@
 """The operator that submits: what it asks, what it pays, and how it goes on from there."""
 
+import asyncio
 import json
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from airflow_aluo.airflow_names import (
     AirflowNotFoundException,
     AirflowTaskTimeout,
 )
+from airflow_aluo.hooks.aluo import AluoHook
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import (
@@ -32,6 +35,7 @@ from airflow_aluo.protocol.errors import (
 )
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.storage import load_photos
+from airflow_aluo.transport.sharing import shared
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 PROMPT = "Change the product color to blue"
@@ -55,7 +59,8 @@ def test_an_edit_is_submitted_waited_for_and_returned(
     sandbox: Any, tasks: Any, *, deferrable: bool, source: str
 ) -> None:
     images = {"image_urls": [sandbox.photo]} if source == "addresses" else {"image_files": [PHOTO]}
-    found = tasks.run(edit(**images, aspect_ratio="1:1", output_format="jpeg", deferrable=deferrable))
+    asked = {"aspect_ratio": "1:1", "output_format": "jpeg", "poll_interval": 0.3}
+    found = tasks.run(edit(**images, **asked, deferrable=deferrable))
     validator("edit_record").validate(json.loads(json.dumps(found)))
     (entry,) = sandbox.ledger["entries"]
     assert entry["parameters"] == {"aspectRatio": "1:1", "outputFormat": "jpeg", "numImages": 1}
@@ -102,18 +107,23 @@ def test_a_finished_slow_submit_is_two_calls_and_no_deferral(played: Any, tasks:
     ]
 
 
-@pytest.mark.parametrize("retry_after", ["300", None])
-def test_a_slow_submit_whose_look_brings_no_end_is_waited_for(
-    played: Any, tasks: Any, clock: Any, retry_after: str | None
-) -> None:
+def test_a_slow_submit_whose_look_finds_it_running_is_waited_for(played: Any, tasks: Any, clock: Any) -> None:
     played.reply(200, ACCEPTED, meanwhile=lambda: clock.shift(6))
-    if retry_after:
-        played.refuse(429, -1, headers={"Retry-After": retry_after})
-    else:
-        played.status("WORKING")
+    played.status("WORKING")
     played.status("SUCCESS", "https://cdn.example/a.png")
     assert tasks.run(edit(image_urls=URL, deferrable=True))["status"] == "SUCCESS"
     assert len(tasks.left) == 1
+
+
+@pytest.mark.parametrize("interval", [0.1, None])
+def test_a_slow_submit_whose_look_is_limited_is_left_alone_as_long_as_that_asks(
+    played: Any, tasks: Any, clock: Any, interval: float | None
+) -> None:
+    played.reply(200, ACCEPTED, meanwhile=lambda: clock.shift(6))
+    played.refuse(429, -1, headers={"Retry-After": "300"})
+    rule = deferral(tasks, edit(image_urls=URL, deferrable=True, poll_interval=interval)).trigger.rule
+    assert rule.first_look_at == pytest.approx(time.time() + 300, abs=5)
+    assert rule.looked_at == 0
 
 
 def test_a_fast_submit_is_not_looked_at_at_once(sandbox: Any, tasks: Any) -> None:
@@ -188,6 +198,85 @@ def test_photos_may_come_from_another_task(sandbox: Any, tasks: Any) -> None:
     assert found["request"]["image_urls"] == tasks.ti.xcoms["first", "result_urls"]
 
 
+# --- looks that are taken when they are likely to pay ----------------------------------------------------
+
+
+def planned(**kwargs: Any) -> PhotoEditOperator:
+    return edit(**{"image_urls": URL, "poll_interval": None} | kwargs)
+
+
+def deferral(tasks: Any, one: PhotoEditOperator) -> TaskDeferred:
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(one)
+    return caught.value
+
+
+def learned(tasks: Any, left: TaskDeferred) -> tuple[Any, int]:
+    """Return what the triggerer saw, and of how many edits it learned."""
+
+    async def waits() -> tuple[Any, int]:
+        event = await anext(tasks.trigger(left).run())
+        pace = shared().turns(await AluoHook().aaccount()).pace
+        return event.payload, pace._planner.durations.seen
+
+    return asyncio.run(waits())
+
+
+def test_looks_are_planned_unless_an_interval_is_given() -> None:
+    assert PhotoEditOperator(task_id="edit", prompt=PROMPT, image_urls=URL).poll_interval is None
+
+
+def test_the_plan_is_the_triggerers_not_the_workers_and_it_learns_from_a_first_look(
+    played: Any, tasks: Any, clock: Any
+) -> None:
+    played.reply(200, ACCEPTED)
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    left = deferral(tasks, planned(deferrable=True))
+    rule = left.trigger.rule
+    assert (rule.poll_interval, rule.fresh, rule.first_look_at, rule.looked_at) == (None, True, 0.0, 0.0)
+    assert rule.born_at == pytest.approx(time.time(), abs=5)
+    assert len(played.requests) == 1
+    clock.shift(14)  # the vendor says 10 to 30 seconds
+    payload, seen = learned(tasks, left)
+    assert (payload["snapshot"]["status"], seen) == ("SUCCESS", 1)
+    assert len(played.requests) == 2
+
+
+def test_a_triggerer_that_comes_late_learns_nothing(played: Any, tasks: Any, clock: Any) -> None:
+    played.reply(200, ACCEPTED)
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    left = deferral(tasks, planned(deferrable=True))
+    clock.shift(300)
+    payload, seen = learned(tasks, left)
+    assert (payload["snapshot"]["status"], seen) == ("SUCCESS", 0)
+
+
+def test_the_triggerer_is_told_that_the_edit_was_found_running(played: Any, tasks: Any, clock: Any) -> None:
+    played.reply(200, ACCEPTED, meanwhile=lambda: clock.shift(6))
+    played.status("WORKING")
+    rule = deferral(tasks, planned(deferrable=True)).trigger.rule
+    assert (rule.fresh, rule.first_look_at) == (False, 0.0)
+    assert rule.looked_at - rule.born_at == pytest.approx(6, abs=1)
+    assert len(played.requests) == 2
+
+
+def test_a_worker_that_waits_plans_its_looks_too(played: Any, tasks: Any, clock: Any) -> None:
+    played.reply(200, ACCEPTED)
+    played.status("WORKING")
+    played.status("SUCCESS", "https://cdn.example/a.png")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.shift(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", sleep)
+        assert tasks.run(planned())["status"] == "SUCCESS"
+    assert 10 < sum(slept) < 30
+    assert len(played.requests) == 3
+
+
 # --- what is wrong with it is found early ----------------------------------------------------------------
 
 WRONG = [
@@ -220,7 +309,7 @@ def test_what_is_wrong_is_said_when_the_dag_is_parsed(wrong: dict[str, Any], sai
         ({"timeout": -1}, "timeout: -1"),
         ({"timeout": float("inf")}, "timeout: inf"),
         ({"timeout": float("nan")}, "timeout: nan"),
-        ({"poll_interval": None}, "poll_interval: None"),
+        ({"poll_interval": "10"}, "poll_interval: '10'; expected seconds"),
         ({"poll_interval": timedelta(days=-1)}, "poll_interval: "),
         ({"tolerated_failures": -1}, "tolerated_failures: -1"),
         ({"tolerated_failures": True}, "tolerated_failures: True"),
@@ -510,7 +599,7 @@ def test_an_aluo_that_is_gone_fails_at_once_and_names_the_edit(
     played.reply(200, ACCEPTED)
     played.reply(status, b"", meanwhile=lambda: clock.shift(25))
     with pytest.raises(AirflowFailException, match="edit edit_1 goes on at Aluo"):
-        tasks.run(edit(image_urls=URL, deferrable=deferrable))
+        tasks.run(edit(image_urls=URL, deferrable=deferrable, poll_interval=0.2))
     assert len(played.requests) == 7
 
 

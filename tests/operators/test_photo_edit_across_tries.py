@@ -106,6 +106,34 @@ def test_an_accepted_edit_is_waited_for_by_the_next_try(played: Any, tasks: Any,
     assert stored(tasks)["deadline"] == deadline
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["running", "no-answer"])
+def test_the_next_tries_look_counts_only_if_it_found_the_edit_running(
+    played: Any, tasks: Any, *, running: bool
+) -> None:
+    played.reply(200, ACCEPTED)
+    dies_waiting(tasks, edit())
+    played.anew()
+    played.status("WORKING") if running else played.reply(502, b"<html>")
+    played.status("SUCCESS", PICTURE)
+    before = time.time()
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(edit(deferrable=True, poll_interval=30))
+    rule = caught.value.trigger.rule
+    assert (rule.looked_at >= before) if running else rule.looked_at == 0
+    assert rule.first_look_at == pytest.approx(before + 30, abs=5)
+
+
+def test_a_limit_that_the_next_tries_look_meets_is_kept(played: Any, tasks: Any) -> None:
+    played.reply(200, ACCEPTED)
+    dies_waiting(tasks, edit())
+    played.anew()
+    played.refuse(429, -1, headers={"Retry-After": "200"})
+    before = time.time()
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(edit(deferrable=True, poll_interval=None))
+    assert caught.value.trigger.rule.first_look_at == pytest.approx(before + 200, abs=5)
+
+
 @pytest.mark.parametrize("step", ["set aluo_edit 1", "POST", "set aluo_edit 2", "set aluo_edit 3"])
 def test_a_death_at_any_step_never_pays_twice(played: Any, tasks: Any, step: str) -> None:
     seen: dict[str, int] = {}

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import chain, repeat
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ from airflow_aluo.protocol.errors import (
     AluoUnauthorized,
     AluoUnknownOutcome,
 )
-from airflow_aluo.protocol.flows import Flow, Pause, Senses
+from airflow_aluo.protocol.flows import Flow, Lookout, Pause, Regular, Senses
 from airflow_aluo.protocol.photo_edit import PhotoEdit
 from airflow_aluo.protocol.record import iso, parse
 from airflow_aluo.protocol.replies import Acceptance, Snapshot
@@ -55,10 +55,11 @@ class World:
     called_at: list[float] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    lookout: Lookout = field(default_factory=Regular)
 
     @property
     def senses(self) -> Senses:
-        return Senses(now=lambda: self.now, dice=lambda: self.dice)
+        return Senses(now=lambda: self.now, dice=lambda: self.dice, lookout=self.lookout)
 
     def tell(self, message: str, /, *args: object) -> None:
         self.told.append(message % args)
@@ -533,6 +534,214 @@ def test_a_change_of_state_is_told_once_not_at_each_look() -> None:
     assert "look 6 at edit edit_1 failed" in failed
     assert "502" in failed
     assert rest == ["edit edit_1 is PROCESSING", "edit edit_1 is SUCCESS"]
+
+
+# Looking when it is likely to pay
+
+
+class Planned:
+    """A lookout with a plan: an age to look at first, then so many seconds between looks."""
+
+    def __init__(self, first: float, further: float = 4.0) -> None:
+        self.first, self.further = first, further
+        self.asked: list[tuple[float, float]] = []
+        self.learned: list[tuple[float, float]] = []
+
+    def rest(self, age: float, looked_at: float) -> float:
+        self.asked.append((age, looked_at))
+        rest = (looked_at + self.further if looked_at else self.first) - age
+        return rest if rest > 1e-6 else 0.0  # a clock that only pauses move would stand still
+
+    def learn(self, running_at: float, done_at: float) -> None:
+        self.learned.append((running_at, done_at))
+
+
+def fresh(**rule: Any) -> WaitRule:
+    """Return the rule of an edit whose submit was fast."""
+    return minutes(10, **{"born_at": START, "fresh": True, "started_at": START} | rule)
+
+
+def test_after_a_fast_submit_the_first_look_waits_until_it_is_likely_to_pay() -> None:
+    world = World(lookout=Planned(14.0))
+    assert wait(world, fresh(), [SUCCESS]).status == "SUCCESS"
+    assert world.called_at == [START + 14]
+
+
+def test_after_a_slow_submit_the_first_look_is_at_once_and_the_next_ones_are_planned() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    rule = minutes(10, born_at=START - 20, started_at=START)
+    assert wait(world, rule, [RUNNING, RUNNING, SUCCESS]).status == "SUCCESS"
+    assert world.called_at == [START, START + 4, START + 8]
+    assert plan.asked[0] == (20, 20)
+    assert plan.learned == []  # it may have been done before anybody looked
+
+
+def test_an_edit_of_which_only_the_id_is_known_is_looked_at_at_once_and_its_age_counts_from_then() -> None:
+    world = World(lookout=(plan := Planned(14.0)), took=0.5)
+    assert wait(world, minutes(10), [RUNNING, SUCCESS]).status == "SUCCESS"
+    assert world.called_at == [START, START + 0.5 + 14]
+    assert plan.asked[0] == (0, 0)
+    assert plan.learned == []
+
+
+def test_how_long_an_edit_took_is_learned_from_the_last_look_that_found_it_running() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    wait(world, fresh(), [RUNNING, RUNNING, SUCCESS])
+    assert plan.learned == [(18, 22)]
+
+
+def test_an_edit_that_the_first_planned_look_finds_done_is_learned_from() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    wait(world, fresh(), [SUCCESS])
+    assert plan.learned == [(0, 14)]
+
+
+def test_a_wait_that_comes_late_learns_nothing_from_what_it_finds_done() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    wait(world, fresh(born_at=START - 300), [SUCCESS])
+    assert (world.called_at, plan.learned) == ([START], [])
+
+
+def test_a_wait_that_comes_late_and_finds_the_edit_running_learns_when_it_ends() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    wait(world, fresh(born_at=START - 300), [RUNNING, SUCCESS])
+    assert plan.learned == [(300, 304)]
+
+
+def test_a_wait_that_goes_on_knows_when_the_edit_was_found_running_before() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    rule = fresh(born_at=START - 20, looked_at=START - 3, first_look_at=START - 2.9)
+    wait(world, rule, [SUCCESS])
+    assert world.called_at == [START + 1]
+    assert plan.learned == [(17, 21)]
+
+
+def test_a_failed_edit_teaches_nothing() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    assert isinstance(wait(world, fresh(), [status_of("FAILED")]), AluoEditFailed)
+    assert plan.learned == []
+
+
+@pytest.mark.parametrize("failed", [BROKEN, lost(), reply_of({"code": -1, "success": False}, 404)])
+def test_failed_looks_are_not_repeated_in_haste(failed: Outcome) -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    wait(world, fresh(missing_until=START + 60), [failed, failed, failed, SUCCESS])
+    assert world.called_at == [START + 14, START + 24, START + 34, START + 44]
+    assert plan.learned == [(0, 44)]
+
+
+def test_a_429_in_a_planned_wait_rests_the_account_as_long_as_it_asks() -> None:
+    world = World(lookout=Planned(14.0))
+    limited = reply_of({"code": 429, "success": False}, 429, {"retry-after": "50"})
+    flow = waiting.wait("edit_1", fresh(), world.senses, world.tell)
+    rests: list[float | None] = []
+
+    def noted(flow: Flow[Any]) -> Flow[Any]:
+        answer = None
+        wanted = next(flow)
+        while True:
+            if isinstance(wanted, Pause):
+                rests.append(wanted.account_rests)
+            try:
+                answer = yield wanted
+                wanted = flow.send(answer)
+            except StopIteration as end:
+                return end.value
+
+    assert world.play(noted(flow), [limited, SUCCESS]).status == "SUCCESS"
+    assert world.called_at == [START + 14, START + 64]
+    assert [one for one in rests if one is not None] == [50]
+
+
+def test_a_plan_that_wants_the_next_look_at_once_is_not_hammered() -> None:
+    world = World(lookout=Planned(14.0, further=0.0))
+    wait(world, fresh(), [RUNNING, RUNNING, SUCCESS])
+    assert world.called_at == pytest.approx([START + 14, START + 14.1, START + 14.2])
+
+
+def test_a_planned_wait_takes_its_last_look_on_the_deadline() -> None:
+    world = World(lookout=Planned(14.0, further=1000.0))
+    error = wait(world, fresh(), repeat(RUNNING))
+    assert isinstance(error, AluoEditTimedOut)
+    assert world.called_at == [START + 14, START + 600]
+
+
+def test_a_plan_beyond_the_deadline_does_not_outlast_it() -> None:
+    world = World(lookout=Planned(10_000.0))
+    assert wait(world, fresh(), [SUCCESS]).status == "SUCCESS"
+    assert world.called_at == [START + 600]
+
+
+def test_the_plan_is_asked_again_after_each_rest_and_may_have_changed() -> None:
+    plan = Planned(14.0)
+    world = World(lookout=plan)
+    flow = waiting.wait("edit_1", fresh(), world.senses, world.tell)
+    assert next(flow) == Pause(0)
+    assert flow.send(None) == Pause(14, planned=True)
+    world.now, plan.first = START + 14, 20.0  # the account has become busy meanwhile
+    assert flow.send(None) == Pause(6, planned=True)
+
+
+def test_without_a_lookout_looks_come_as_often_as_the_smallest_plan_allows() -> None:
+    world = World()
+    wait(world, fresh(), [RUNNING, RUNNING, SUCCESS])
+    assert world.called_at == [START + 10, START + 20, START + 30]
+
+
+def test_a_wait_with_an_interval_asks_no_lookout() -> None:
+    world = World(lookout=(plan := Planned(14.0)))
+    wait(world, fresh(poll_interval=10, first_look_at=START + 10), [RUNNING, SUCCESS])
+    assert world.called_at == [START + 10, START + 20]
+    assert plan.asked == []
+
+
+def test_who_stays_leaves_a_long_planned_rest_to_others_and_goes_on_where_it_was() -> None:
+    world, progress = World(lookout=(plan := Planned(14.0))), waiting.Progress()
+
+    def goes_on(*outcomes: Outcome) -> Any:
+        rule = fresh()
+        flow = waiting.stay("edit_1", rule, progress, world.senses, world.tell, shorter_than=5.0)
+        return world.play(flow, outcomes)
+
+    assert goes_on() == Pause(14, planned=True)
+    world.now = START + 14
+    plan.further = 7.0
+    assert goes_on(RUNNING) == Pause(7, planned=True)
+    progress = waiting.Progress(**json.loads(json.dumps(asdict(progress))))  # as a task state store keeps it
+    world.now = START + 21
+    assert goes_on(SUCCESS).status == "SUCCESS"
+    assert plan.learned == [(14, 21)]
+
+
+def test_who_takes_a_wait_over_plans_anew_and_keeps_what_a_reply_asked_for() -> None:
+    rule, progress = fresh(first_look_at=START - 1), waiting.Progress(looked_at=START + 5)
+    planned = waiting.handed_over(rule, progress, Pause(14, planned=True), START + 6)
+    asked = waiting.handed_over(rule, waiting.Progress(), Pause(50, account_rests=50), START + 6)
+    assert (planned.first_look_at, planned.looked_at) == (START - 1, START + 5)
+    assert (asked.first_look_at, asked.looked_at) == (START + 56, 0)
+    again = replace(rule, looked_at=START + 2)
+    assert waiting.handed_over(again, waiting.Progress(), Pause(1), START).looked_at == START + 2
+
+
+@given(
+    outcomes=st.lists(st.sampled_from([RUNNING, BUSY, BROKEN, lost(), not_sent()]), max_size=30),
+    first=st.floats(0, 1000),
+    further=st.floats(0, 1000),
+    length=st.floats(0, 2000),
+    age=st.floats(-100, 1000),
+    took=st.floats(0, 30),
+)
+def test_every_planned_wait_ends_at_its_deadline_and_leaves_time_between_looks(
+    *, outcomes: list[Outcome], first: float, further: float, length: float, age: float, took: float
+) -> None:
+    world = World(lookout=Planned(first, further), took=took)
+    rule = replace(fresh(silent_fail=True, born_at=START - age), deadline=START + length)
+    result = wait(world, rule, chain(outcomes, repeat(RUNNING)))
+    assert isinstance(result, AluoEditTimedOut)
+    assert world.called_at[-1] + took >= rule.deadline
+    assert world.called_at[-1] <= rule.deadline + took + 1e-3
+    gaps = [later - earlier for earlier, later in pairwise(world.called_at[:-1])]
+    assert all(gap >= 0.1 - 1e-6 for gap in gaps)
 
 
 LOOKS = st.sampled_from(

@@ -1,4 +1,4 @@
-"""The protocol is values and arithmetic: what it imports, and what importing it loads."""
+"""Protocol and pace are values and arithmetic: what they import, and what importing them loads."""
 
 import ast
 import json
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_aluo import protocol
+from airflow_aluo import pace, protocol
 
-MODULES = sorted(Path(protocol.__file__).parent.glob("*.py"))
+FOLDERS = {folder: Path(str(folder.__file__)).parent for folder in (protocol, pace)}
+MODULES = [path for folder in FOLDERS.values() for path in sorted(folder.glob("*.py"))]
 
 #: May ask a clock that is passed in.
 CONVERSATIONS = {"flows", "waiting"}
@@ -56,7 +57,15 @@ HEAVY = {
     "urllib3",
 }
 
-ALLOWED_OF_OURS = "airflow_aluo.protocol"
+#: By folder: what it may import of ours.
+ALLOWED_OF_OURS = {
+    "protocol": ("airflow_aluo.protocol",),
+    "pace": ("airflow_aluo.pace", "airflow_aluo.protocol"),
+}
+
+
+def named(path: Path) -> str:
+    return f"{path.parent.name}.{path.stem}"
 
 
 def imports(tree: ast.AST) -> set[str]:
@@ -70,16 +79,16 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_imports_nothing_that_moves_bytes_or_knows_the_time(path: Path) -> None:
     names = imports(ast.parse(path.read_text("utf-8")))
     assert not {name for name in names if name.split(".")[0] in FORBIDDEN}
     assert not {name for name in names if name.startswith("urllib.") and not name.startswith("urllib.parse.")}
     ours = {name for name in names if name.startswith("airflow_aluo")}
-    assert not {name for name in ours if not name.startswith(ALLOWED_OF_OURS)}
+    assert not {name for name in ours if not name.startswith(ALLOWED_OF_OURS[path.parent.name])}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_asks_no_clock_no_environment_and_no_console(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -99,8 +108,8 @@ def test_the_flows_ask_only_the_clock_that_they_are_given(name: str) -> None:
             assert ast.unparse(node.value) == "senses"
 
 
-def test_importing_the_protocol_loads_neither_airflow_nor_a_network_library() -> None:
-    names = [f"airflow_aluo.protocol.{path.stem}" for path in MODULES if path.stem != "__init__"]
+def test_importing_them_loads_neither_airflow_nor_a_network_library() -> None:
+    names = [f"airflow_aluo.{named(path)}" for path in MODULES if path.stem != "__init__"]
     code = (
         "import importlib, json, sys\n"
         f"for name in {names!r}: importlib.import_module(name)\n"

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_aluo.protocol import photo_edit, record
-from airflow_aluo.protocol.errors import AluoRequestInvalid
+from airflow_aluo.protocol.errors import (
+    AluoEditFailed,
+    AluoEditTimedOut,
+    AluoOutOfCredits,
+    AluoRequestInvalid,
+    AluoUnknownOutcome,
+)
 from airflow_aluo.protocol.record import EditRecord
 from airflow_aluo.protocol.replies import Acceptance, Credits, Snapshot
 from airflow_aluo.protocol.schedule import WaitRule
@@ -84,6 +90,59 @@ def test_no_step_changes_the_record_that_it_was_given() -> None:
     record.landed(second, [FILE], at=0.0)
     assert first == before
     assert second["files"] == []
+
+
+def test_an_edit_that_failed_keeps_its_id_and_says_why() -> None:
+    first = submitted()
+    error = AluoEditFailed("edit edit_1 ended FAILED, no reason given", aluo_task_id="edit_1")
+    found = record.parse(json.loads(json.dumps(record.failed(first, error, at=SUBMITTED_AT + 20))))
+    assert (found["aluo_task_id"], found["status"]) == ("edit_1", "FAILED")
+    assert found["error"] == {
+        "type": "AluoEditFailed",
+        "message": "edit edit_1 ended FAILED, no reason given",
+    }
+    assert found["times"]["completed_at"] == "2026-11-22T02:00:20.120000+00:00"
+    assert "error" not in first
+
+
+def test_an_edit_that_was_not_waited_for_to_its_end_is_not_said_to_have_ended() -> None:
+    late = AluoEditTimedOut("late", aluo_task_id="edit_1", last_status="WORKING")
+    found = record.parse(record.failed(submitted(), late, at=SUBMITTED_AT + 20))
+    assert (found["status"], found["times"]["completed_at"]) == ("SUBMITTED", None)
+    assert found["error"]["type"] == "AluoEditTimedOut"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (AluoOutOfCredits("no credits", http_status=402), "NOT_ACCEPTED"),
+        (OSError("no such photo"), "NOT_ACCEPTED"),
+        (AluoUnknownOutcome("nobody knows"), "UNKNOWN"),
+    ],
+)
+def test_an_edit_without_an_id_keeps_its_request_and_says_why(error: Exception, status: str) -> None:
+    found = record.parse(record.not_accepted(EDIT, error, aluo_conn_id="aluo_pro"))
+    assert (found["aluo_task_id"], found["aluo_conn_id"], found["status"]) == (None, "aluo_pro", status)
+    assert found["request"] == EDIT.to_json()
+    assert found["error"] == {"type": type(error).__name__, "message": str(error)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "OSError"),
+        ("one\n  - two", "one - two"),
+        (
+            "got s3://b/a.png?sig=SECRET&x=1 and 'https://a.b/?k=SECRET' today?",
+            "got s3://b/a.png?… and 'https://a.b/?… today?",
+        ),
+        ("x" * 301, f"{'x' * 299}…"),
+        ("x" * 300, "x" * 300),
+    ],
+)
+def test_an_error_in_a_record_is_one_short_line_without_secrets(text: str, message: str) -> None:
+    found = record.parse(record.not_accepted(EDIT, OSError(text), aluo_conn_id="aluo_pro"))
+    assert found["error"]["message"] == message
 
 
 def test_a_reply_that_says_nothing_of_credits_leaves_what_is_known() -> None:
@@ -187,7 +246,30 @@ def test_a_wait_begins_when_a_look_can_pay_and_ends_after_the_timeout() -> None:
         tolerated_failures=3,
         missing_until=SUBMITTED_AT + 61,
         started_at=SUBMITTED_AT + 30,
+        born_at=SUBMITTED_AT + 1,
+        fresh=True,
     )
+
+
+def planned(found: EditRecord) -> WaitRule:
+    return record.wait_rule(
+        found, deadline=SUBMITTED_AT + 600, poll_interval=None, started_at=SUBMITTED_AT + 30
+    )
+
+
+def test_an_edit_that_was_accepted_fast_was_not_done_then_and_is_as_old_as_its_acceptance() -> None:
+    rule = planned(submitted(took=1.0))
+    assert (rule.fresh, rule.born_at, rule.first_look_at) == (True, SUBMITTED_AT + 1, 0.0)
+
+
+def test_an_edit_that_was_accepted_slowly_may_be_done_and_is_as_old_as_its_submit() -> None:
+    rule = planned(submitted(took=6.0))
+    assert (rule.fresh, rule.born_at, rule.first_look_at) == (False, SUBMITTED_AT, 0.0)
+
+
+def test_of_a_bare_id_nobody_knows_how_old_it_is() -> None:
+    rule = planned(record.of_edit("edit_1", aluo_conn_id="c"))
+    assert (rule.fresh, rule.born_at, rule.first_look_at) == (False, 0.0, 0.0)
 
 
 def test_an_edit_of_unknown_age_may_be_missing_for_a_while_after_the_wait_began() -> None:

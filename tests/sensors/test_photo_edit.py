@@ -399,6 +399,99 @@ def now() -> float:
     return datetime.now(UTC).timestamp()
 
 
+# --- looks that are taken when they are likely to pay ----------------------------------------------------
+
+
+def accepted(seconds_ago: float, **times: float) -> Any:
+    """Return the record of an edit whose submit was fast."""
+    moments = dict.fromkeys(["submitted_at", "accepted_at"], now() - seconds_ago) | times
+    return RECORD | {"times": RECORD["times"] | {name: record.iso(at) for name, at in moments.items()}}
+
+
+def planned(edit: Any = "edit_1", **kwargs: Any) -> PhotoEditStatusSensor:
+    return wait(edit, **{"poke_interval": None, "timeout": 600} | kwargs)
+
+
+def test_looks_are_planned_unless_the_sensor_names_an_interval() -> None:
+    assert PhotoEditStatusSensor(task_id="wait", aluo_task_id="edit_1").planned
+    assert not PhotoEditStatusSensor(task_id="wait", aluo_task_id="edit_1", poke_interval=10).planned
+    assert not planned(exponential_backoff=True).planned
+    assert not planned(default_args={"exponential_backoff": True}).planned
+    assert not PhotoEditStatusSensor(
+        task_id="wait", aluo_task_id="edit_1", default_args={"poke_interval": 30}
+    ).planned
+
+
+def test_in_poke_mode_the_worker_plans_its_looks(
+    played: Any, tasks: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", clock.shift)
+    born, looked = now(), []
+    played.status("WORKING", meanwhile=lambda: looked.append(now() - born))
+    played.status("SUCCESS", PICTURE, meanwhile=lambda: looked.append(now() - born))
+    assert tasks.run(planned(accepted(0)))["status"] == "SUCCESS"
+    first, second = looked
+    assert 10 < first < 20
+    assert 2 < second - first < 10
+
+
+def test_a_rescheduled_wait_plans_each_look(
+    played: Any, tasks: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", clock.shift)
+    played.status("WORKING")
+    played.status("SUCCESS", PICTURE)
+    assert tasks.run(planned(accepted(0), mode="reschedule"))["status"] == "SUCCESS"
+    assert len(played.requests) == 2
+    assert 1 <= len(tasks.left) <= 3  # pauses of less than five seconds are spent in the worker
+    assert remembered(tasks)["progress"]["watched"]
+
+
+def test_a_rescheduled_wait_for_a_bare_id_looks_at_once_and_then_plans(played: Any, tasks: Any) -> None:
+    played.status("WORKING")
+    before = now()
+    with pytest.raises(AirflowRescheduleException) as caught:
+        tasks.start(planned(mode="reschedule"))
+    assert len(played.requests) == 1
+    assert 10 < caught.value.reschedule_date.timestamp() - before < 20
+
+
+def test_a_deferred_wait_leaves_the_plan_to_the_triggerer(played: Any, tasks: Any) -> None:
+    edit = accepted(0)
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(planned(edit, deferrable=True))
+    rule = caught.value.trigger.rule
+    assert played.requests == []
+    assert (rule.poll_interval, rule.fresh, rule.first_look_at, rule.looked_at) == (None, True, 0.0, 0.0)
+    assert record.iso(rule.born_at) == edit["times"]["accepted_at"]
+
+
+def test_a_deferred_wait_tells_the_triggerer_of_its_look(played: Any, tasks: Any) -> None:
+    played.status("WORKING")
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(planned(accepted(20, submitted_at=now() - 40), deferrable=True))
+    rule = caught.value.trigger.rule
+    assert len(played.requests) == 1
+    assert rule.looked_at == pytest.approx(now(), abs=5)
+    assert rule.born_at == pytest.approx(now() - 40, abs=5)
+
+
+def test_a_deferred_wait_whose_look_is_limited_keeps_to_what_that_asks(played: Any, tasks: Any) -> None:
+    played.refuse(429, -1, headers={"Retry-After": "200"})
+    with pytest.raises(TaskDeferred) as caught:
+        tasks.start(planned(deferrable=True))
+    rule = caught.value.trigger.rule
+    assert rule.first_look_at == pytest.approx(now() + 200, abs=5)
+    assert rule.looked_at == 0
+
+
+def test_a_poke_is_one_look_at_a_fresh_edit_too(played: Any, tasks: Any) -> None:
+    played.status("WORKING")
+    sensor = planned(accepted(0))
+    assert not sensor.poke(tasks.context(sensor))
+    assert len(played.requests) == 1
+
+
 # --- deferrable ------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 import certifi
 import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_aluo.protocol import calls
 from airflow_aluo.protocol.account import ANONYMOUS
@@ -36,6 +39,14 @@ def test_what_goes_over_the_wire_can_be_logged() -> None:
     encoded = encode(OF, calls.generate(EDIT))
     assert encoded.headers["Authorization"] == f"Bearer {KEY}"
     assert KEY not in repr(encoded)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+@pytest.mark.parametrize("base_url", ["http://aluo.example", "https://bücher.example:81/ü b/100%"])
+def test_an_id_is_spelled_as_requests_spells_it(base_url: str, aluo_task_id: str) -> None:
+    of, call = account(base_url), calls.status(aluo_task_id)
+    prepared = requests.Request("GET", f"{of.base_url}{call.path}", params=call.params).prepare()
+    assert encode(of, call).url == prepared.url
 
 
 def test_the_usual_authorities_are_those_of_requests() -> None:

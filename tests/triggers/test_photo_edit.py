@@ -5,7 +5,9 @@ import json
 import time
 from typing import Any
 
+import aiohttp
 import pytest
+from airflow.sdk import BaseHook
 from airflow.triggers.base import DiscrimatedTriggerEvent
 from pydantic import TypeAdapter
 
@@ -20,7 +22,14 @@ from airflow_aluo.protocol.errors import (
     dump,
 )
 from airflow_aluo.protocol.schemas import schema, validator
-from airflow_aluo.triggers.photo_edit import PhotoEditEvent, PhotoEditTrigger, read_event
+from airflow_aluo.transport.sharing import shared
+from airflow_aluo.trigger_events import read_event
+from airflow_aluo.triggers.photo_edit import (
+    MOST_IN_EVENT,
+    PhotoEditBatchTrigger,
+    PhotoEditEvent,
+    PhotoEditTrigger,
+)
 
 PICTURE = "https://cdn.example/a.png?signature=of-the-picture"
 
@@ -167,6 +176,157 @@ async def test_a_wait_that_is_ended_from_outside_says_what_becomes_of_the_edit(l
     assert known.startswith("warning: this wait was ended from outside. edit edit_1 goes on at Aluo, where")
     assert "may cost 35 credits" in known
     assert "may cost credits" in unknown
+
+
+# --- many edits in one trigger ---------------------------------------------------------------------------
+
+
+def batch(*edits: tuple[str, dict[str, Any]], **rule: Any) -> PhotoEditBatchTrigger:
+    common = {"deadline": time.time() + 60, "poll_interval": 0.1}
+    return PhotoEditBatchTrigger(
+        aluo_conn_id="aluo_default", edits=[list(one) for one in edits], rule=common | rule
+    )
+
+
+def seen(one: PhotoEditBatchTrigger) -> dict[str, Any]:
+    """Run a trigger; return how each edit ended, as its only event says in plain JSON."""
+
+    async def events() -> list[Any]:
+        found = [event async for event in one.run()]
+        assert len(asyncio.all_tasks()) == 1  # none of its own is left
+        return found
+
+    (event,) = asyncio.run(events())
+    assert repr(event) == "PhotoEditEvent<batch>"
+    found: dict[str, Any] = json.loads(json.dumps(event.payload))["batch"]
+    for end in found.values():
+        validator("trigger_event").validate(end)
+    return found
+
+
+def test_a_batchs_trigger_is_made_again_from_what_it_says_of_itself() -> None:
+    one = batch(("edit_1", {"born_at": 1.5, "fresh": True}), ("edit_2", {}), poll_interval=None)
+    path, arguments = one.serialize()
+    assert path == "airflow_aluo.triggers.photo_edit.PhotoEditBatchTrigger"
+    again = PhotoEditBatchTrigger(**json.loads(json.dumps(arguments)))
+    assert again.serialize() == one.serialize()
+
+
+@pytest.mark.parametrize("where", ["common", "own"])
+def test_a_batchs_rule_that_is_not_known_is_refused_before_anything_is_waited_for(where: str) -> None:
+    with pytest.raises(TypeError, match="key"):
+        batch(("edit_1", {"key": 1} if where == "own" else {}), **({"key": 1} if where == "common" else {}))
+
+
+def test_all_edits_of_a_batch_have_ended_when_it_fires(played: Any) -> None:
+    for word in ("WORKING", "WORKING", "WORKING"):
+        played.status(word)
+    played.status("SUCCESS", PICTURE)
+    found = seen(batch(*((f"edit_{number}", {}) for number in range(10))))
+    assert found.keys() == {f"edit_{number}" for number in range(10)}
+    assert {read_event(end).result_urls for end in found.values()} == {(PICTURE,)}
+    asked = {what for what, _ in played.requests}
+    assert asked == {f"GET /photo-editor/status?taskId=edit_{number}" for number in range(10)}
+
+
+def test_each_edit_of_a_batch_ends_in_its_own_way(played: Any) -> None:
+    played.status("FAILED")
+    played.refuse(401, -2)
+    played.status("SUCCESS", PICTURE)
+    rules = [
+        ("a", {}),
+        ("b", {"first_look_at": time.time() + 0.5}),
+        ("c", {"first_look_at": time.time() + 1}),
+    ]
+    found = seen(batch(*rules))
+    assert found["a"]["error"]["type"] == "AluoEditFailed"
+    assert found["b"]["error"]["type"] == "AluoUnauthorized"
+    assert read_event(found["c"]).status == "SUCCESS"
+
+
+def test_an_edits_own_rule_goes_before_the_common_one(played: Any) -> None:
+    played.status("WORKING")
+    found = seen(batch(("a", {"deadline": time.time() - 1}), ("b", {}), deadline=time.time() + 0.5))
+    assert {end["error"]["type"] for end in found.values()} == {"AluoEditTimedOut"}
+
+
+def test_a_batch_fires_when_it_has_seen_as_much_as_an_event_should_carry(played: Any) -> None:
+    long = [f"https://cdn.example/{'x' * 4000}{number}.png" for number in range(2)]
+    played.status("SUCCESS", *long)
+    now = time.time()
+    rules = [(f"edit_{number}", {"first_look_at": now + number * 0.1}) for number in range(30)]
+    found = seen(batch(*rules))
+    assert 4 <= len(found) < 30
+    size = len(json.dumps(found))
+    assert MOST_IN_EVENT <= size < 3 * MOST_IN_EVENT
+
+
+def test_a_batch_without_edits_fires_at_once() -> None:
+    assert seen(batch()) == {}
+
+
+async def test_a_cancelled_batch_leaves_no_task_and_no_session_behind(
+    sandbox: Any, recwarn: pytest.WarningsRecorder
+) -> None:
+    sandbox.fault("hold", on="status", times=None)
+    one = batch(*((f"edit_{number}", {}) for number in range(20)))
+    waiting = asyncio.ensure_future(anext(one.run()))
+    await asyncio.sleep(0.3)
+    assert len(asyncio.all_tasks()) > 20
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 5)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not shared()._drivers
+    assert [str(one.message) for one in recwarn] == []
+
+
+def test_a_batch_without_a_connection_says_so_for_each_edit(connections: Any) -> None:
+    assert connections
+    found = seen(batch(("a", {}), ("b", {})))
+    assert {end["error"]["type"] for end in found.values()} == {"AluoError"}
+    assert "aluo_default" in found["a"]["error"]["message"]
+
+
+def test_what_nobody_expected_ends_an_edit_of_a_batch_without_its_key(
+    played: Any, connections: Any, logs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(f"a library that shows {connections.key}")
+
+    played.status("WORKING")
+    monkeypatch.setattr("aiohttp.ClientSession.request", broken)
+    found = seen(batch(("a", {}), ("b", {})))
+    assert "its log has the details" in found["a"]["error"]["message"]
+    assert connections.key not in json.dumps(found)
+    assert "error: the wait for edit b failed" in logs
+
+
+def test_a_batch_shares_one_session_and_one_reading_of_the_connection(
+    played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+
+    def counted(name: str, original: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            happened.append(name)
+            return original(*args, **kwargs)
+
+        return call
+
+    opened = counted("a session", aiohttp.ClientSession.__init__)
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", opened)
+    monkeypatch.setattr(
+        BaseHook, "aget_connection", staticmethod(counted("a read", BaseHook.aget_connection))
+    )
+    played.status("SUCCESS", PICTURE)
+    assert len(seen(batch(*((f"edit_{number}", {}) for number in range(50))))) == 50
+    assert sorted(happened) == ["a read", "a session"]
+
+
+async def test_a_batch_that_is_ended_from_outside_says_what_becomes_of_its_edits(logs: list[str]) -> None:
+    await batch(("a", {}), ("b", {})).on_kill()
+    assert logs[0].startswith("warning: the wait for 2 edits was ended from outside. They go on at Aluo")
 
 
 # --- what is seen of an event ----------------------------------------------------------------------------

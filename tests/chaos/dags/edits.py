@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import DAG
 
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
+from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
 from airflow_aluo.retry_policy import AluoRetryPolicy
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
@@ -71,6 +72,18 @@ with DAG("ten_mapped", schedule=None, catchup=False, params=PARAMS, default_args
     # What is mapped over is not templated; what all have in common is.
     numbered = {**BY_URL, "prompt": "{{ params.prompt }} no. {{ '%02d' % ti.map_index }}"}
     PhotoEditOperator.partial(task_id="edit", deferrable=True, **numbered).expand(aspect_ratio=["1:1"] * 10)
+
+#: Six edits in one task.
+BATCHES: dict[str, dict[str, Any]] = {"batch": {}, "batch_in_triggerer": {"deferrable": True}}
+
+for name, options in BATCHES.items():
+    with DAG(name, schedule=None, catchup=False, params=PARAMS, default_args=DEFAULTS):
+        PhotoEditBatchOperator(
+            task_id="edit",
+            photos=["{{ params.photo }}"],
+            prompts=[f"{{{{ params.prompt }}}} no. {number}" for number in range(1, 7)],
+            **{"timeout": 100, "poll_interval": 0.7} | options,
+        )
 
 with DAG("five_edits", schedule=None, catchup=False, params=PARAMS, default_args=DEFAULTS):
     before = None

@@ -20,11 +20,17 @@ def _in_general(found: Finding) -> Iterator[str]:
         yield f"{found.charged} credits were charged for {row.asked} requested edits of {PRICE}"
     for task, state in found.ends.items():
         if state == "success" and not row.bare:
-            yield from _bare(task, found.records.get(task), waited=not _submits_only(row, task))
+            for record in edits(found.records.get(task)):
+                yield from _bare(task, record, waited=not _submits_only(row, task))
     yield from _lost(found)
     for try_, log in found.logs.items():
         if KEYS_BEGIN in log:
             yield f"an API key stands in the log of {try_}"
+
+
+def edits(returned: Any) -> list[Any]:
+    """Return what a task returned, edit by edit: a batch returns many."""
+    return returned if isinstance(returned, list) and returned else [returned]
 
 
 def _submits_only(row: Row, task: str) -> bool:
@@ -43,7 +49,8 @@ def _lost(found: Finding) -> Iterator[str]:
     """What failed though its edit has succeeded."""
     returned = {
         record["aluo_task_id"]
-        for task, record in found.records.items()
+        for task, records in found.records.items()
+        for record in edits(records)
         if isinstance(record, dict) and found.ends[task] == "success" and record.get("result_urls")
     }
     failed = [task for task, state in found.ends.items() if state not in {"success", "skipped"}]

@@ -28,6 +28,13 @@ TIMEOUT = 60.0
 _NOT_PASSED = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "accept-encoding"}
 
 
+def _stage(value: Mapping[str, Any]) -> str:
+    """Return the stage of an entry, or all stages of a batch's entries."""
+    if "entries" in value:
+        return ",".join(sorted({str(entry["stage"]) for entry in value["entries"].values()}))
+    return str(value.get("stage", ""))
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     """One thing that a worker told or asked Airflow, as far as this suite cares."""
@@ -155,7 +162,7 @@ class ExecutionProxy:
         path = urlsplit(path).path
         if match := _STORE.match(path):
             value = json.loads(body).get("value") if body else None
-            stage = str(value.get("stage", "")) if isinstance(value, dict) else ""
+            stage = _stage(value) if isinstance(value, dict) else ""
             return self._said(match[1], method, unquote(match[2]), stage, value)
         if method == "PATCH" and (match := _TASK.match(path)):
             content = json.loads(body)

@@ -153,7 +153,7 @@ def started(
 
 def connection(host: str, name: str, **extra: Any) -> dict[str, Any]:
     """Return an Airflow connection whose looks wait at most three seconds. ``name``: of the key."""
-    extra = {"plan": "pro", "read_timeout": 3, **extra}
+    extra = {"plan": "pro", "requests_per_minute": 6000, "read_timeout": 3, **extra}
     return {"conn_type": "aluo", "host": host, "password": key(name), "extra": extra}
 
 

@@ -28,9 +28,10 @@ class Row:
     #: Of a shaken row: what is done to the Airflow as a whole, together with other such rows.
     shock: str = ""
 
-    #: Edits that Aluo must have accepted, and the credits that it must have taken.
-    accepted: int = 1
-    charged: int = 35
+    #: Edits that Aluo must have accepted, and the credits that it must have taken; ``None`` for any number
+    #: that was asked for.
+    accepted: int | None = 1
+    charged: int | None = 35
     #: POSTs that Aluo must have seen; as many as edits were accepted if left out.
     posts: int | None = None
     #: How each task must have ended.

@@ -4,6 +4,7 @@ from harness.row import Row
 
 from table import (
     accounts,
+    batches,
     clears,
     connections,
     interventions,
@@ -23,5 +24,6 @@ ROWS: tuple[Row, ...] = (
     *clears.ROWS,
     *accounts.ROWS,
     *interventions.ROWS,
+    *batches.ROWS,
     *shocks.ROWS,
 )

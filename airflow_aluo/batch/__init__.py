@@ -1,0 +1,1 @@
+"""Many edits in one task: which are asked for, and what of them is returned."""

@@ -1,0 +1,180 @@
+"""From a connection to an account: asked once for all who want it at about the same time."""
+
+import asyncio
+import gc
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from airflow_aluo import accounts
+from airflow_aluo.accounts import FRESH, recently_read
+from airflow_aluo.protocol.account import Account
+from airflow_aluo.protocol.errors import AluoRequestInvalid
+
+
+def account(key: str = "sk-one") -> Account:
+    return Account(base_url="https://aluo.example", api_key=key, requests_per_minute=10, credits_per_edit=40)
+
+
+class Airflow:
+    """Is asked for a connection; answers when it is let."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.key = "sk-one"
+        self.error: Exception | None = None
+        self.answers = asyncio.Event()
+
+    async def __call__(self) -> Account:
+        self.asked += 1
+        await self.answers.wait()
+        if self.error:
+            raise self.error
+        return account(self.key)
+
+
+@pytest.fixture
+def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock of :mod:`airflow_aluo.accounts`: a list with the present in it."""
+    now = [1000.0]
+
+    class Clock:
+        monotonic = staticmethod(lambda: now[0])
+
+    monkeypatch.setattr(accounts, "time", Clock)
+    return now
+
+
+async def test_a_connection_is_read_once_for_all_who_ask_at_about_the_same_time() -> None:
+    airflow = Airflow()
+    asking = [asyncio.ensure_future(recently_read("aluo_default", airflow)) for _ in range(5000)]
+    await asyncio.sleep(0)
+    airflow.answers.set()
+    assert set(await asyncio.gather(*asking)) == {account()}
+    assert await recently_read("aluo_default", airflow) == account()
+    assert airflow.asked == 1
+
+
+async def test_each_connection_is_read_for_itself() -> None:
+    one, other = Airflow(), Airflow()
+    other.key = "sk-other"
+    one.answers.set()
+    other.answers.set()
+    assert await recently_read("aluo_one", one) == account()
+    assert await recently_read("aluo_other", other) == account("sk-other")
+
+
+async def test_what_could_not_be_read_is_asked_for_anew() -> None:
+    airflow = Airflow()
+    airflow.error = LookupError("no such connection")
+    asking = [asyncio.ensure_future(recently_read("aluo_default", airflow)) for _ in range(3)]
+    await asyncio.sleep(0)
+    airflow.answers.set()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(one) for one in found] == [LookupError] * 3
+    airflow.error = None
+    assert await recently_read("aluo_default", airflow) == account()
+    assert airflow.asked == 2
+
+
+@pytest.mark.parametrize("cancelled", [[0], [1, 2], [0, 1, 2]])
+async def test_who_is_cancelled_takes_the_answer_from_nobody(cancelled: list[int]) -> None:
+    airflow = Airflow()
+    asking = [asyncio.ensure_future(recently_read("aluo_default", airflow)) for _ in range(4)]
+    await asyncio.sleep(0)
+    for number in cancelled:
+        asking[number].cancel()
+    await asyncio.sleep(0)
+    airflow.answers.set()
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    for number, one in enumerate(found):
+        assert isinstance(one, asyncio.CancelledError) if number in cancelled else one == account()
+    assert airflow.asked == 1
+
+
+async def test_a_reading_whose_askers_all_left_is_there_for_the_next_one() -> None:
+    airflow = Airflow()
+    asking = asyncio.ensure_future(recently_read("aluo_default", airflow))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    airflow.answers.set()
+    assert await recently_read("aluo_default", airflow) == account()
+    assert airflow.asked == 1
+
+
+async def test_a_reading_that_was_itself_cancelled_is_not_kept() -> None:
+    airflow = Airflow()
+
+    async def cancelled() -> Account:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await recently_read("aluo_default", cancelled)
+    airflow.answers.set()
+    assert await recently_read("aluo_default", airflow) == account()
+
+
+async def test_a_key_that_was_rotated_is_seen_after_half_a_minute(monotonic: list[float]) -> None:
+    airflow = Airflow()
+    airflow.answers.set()
+    await recently_read("aluo_default", airflow)
+    airflow.key = "sk-new"
+    monotonic[0] += FRESH
+    assert await recently_read("aluo_default", airflow) == account()
+    monotonic[0] += 0.1
+    assert await recently_read("aluo_default", airflow) == account("sk-new")
+
+
+async def test_a_reading_that_hangs_is_not_waited_for_for_ever_and_its_late_answer_counts_no_more(
+    monotonic: list[float],
+) -> None:
+    hanging, airflow = Airflow(), Airflow()
+    airflow.key = "sk-new"
+    airflow.answers.set()
+    first = asyncio.ensure_future(recently_read("aluo_default", hanging))
+    await asyncio.sleep(0)
+    monotonic[0] += FRESH + 1
+    assert await recently_read("aluo_default", airflow) == account("sk-new")
+    hanging.answers.set()
+    assert await first == account()
+    assert await recently_read("aluo_default", airflow) == account("sk-new")
+    assert airflow.asked == 1
+
+
+def test_nothing_of_an_event_loop_stays_when_it_is_gone() -> None:
+    async def once() -> None:
+        airflow = Airflow()
+        airflow.answers.set()
+        await recently_read("aluo_default", airflow)
+
+    gc.collect()
+    before = len(accounts._READ)
+    for _ in range(5):
+        asyncio.run(once())
+    gc.collect()
+    assert len(accounts._READ) <= before
+
+
+class Connection:
+    host, port, password, extra = "https://aluo.example", None, "no-key-at-all", None
+
+
+def test_what_looks_wrong_but_works_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    found = accounts.read("aluo_default", Connection(), logging.getLogger("a_task"))  # type: ignore[arg-type]
+    assert found.api_key == "no-key-at-all"
+    assert "sk-" in caplog.text
+
+
+@pytest.mark.parametrize("extra", ["{", "[]", "null", '"x"'])
+def test_an_extra_that_is_no_object_is_refused(extra: str) -> None:
+    connection: Any = Connection()
+    connection.extra = extra
+    with pytest.raises(AluoRequestInvalid, match="no JSON object"):
+        accounts.read("aluo_default", connection, logging.getLogger("a_task"))
+
+
+def test_time_is_a_clock_that_never_steps_back() -> None:
+    assert accounts.time is time
