@@ -137,7 +137,13 @@ class Conversing:
             return
         self._unknown_in_a_row += 1
         if self._unknown_in_a_row >= UNKNOWN_IN_A_ROW:
-            self.stop(error)
+            seen = error.seen if hasattr(error, "seen") else ""
+            self.stop(
+                AluoUnknownOutcome(
+                    f"{UNKNOWN_IN_A_ROW} submits in a row were never answered, and each may be charged; see "
+                    f"what is wrong, then clear this task ({seen or 'no answer'})"
+                )
+            )
 
     def refused(self, pause: Pause) -> None:
         """Let the whole account rest, if that is why somebody pauses."""

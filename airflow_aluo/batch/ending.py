@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_aluo.airflow_names import AirflowFailException
+from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
 from airflow_aluo.batch.conversing import CONCERN_ALL
 from airflow_aluo.protocol.errors import AluoError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from airflow_aluo.batch.memory import BatchMemory
     from airflow_aluo.batch.work import Outcome
     from airflow_aluo.protocol.record import EditRecord
 
@@ -18,10 +20,33 @@ if TYPE_CHECKING:
 _NAMED: Final = 5
 
 
-def ended(outcomes: Sequence[Outcome], *, on_partial_failure: str, log: Any) -> list[EditRecord]:
+@contextmanager
+def paid_once(memory: BatchMemory) -> Iterator[None]:
+    """Without a store, let no failure after a submit lead to a retry: it would submit all anew.
+
+    :raises AirflowFailException: chained from the failure; names the edits.
+    """
+    try:
+        yield
+    except AirflowFailException:
+        raise
+    except (Exception, AirflowTaskTimeout) as error:
+        at_aluo = [] if memory.lasts else memory.at_aluo()
+        if not at_aluo:
+            raise
+        raise AirflowFailException(
+            f"{error}. This Airflow has no task state store: a retry would submit, and pay, all edits again. "
+            f"At Aluo are {', '.join(at_aluo):.2000}; PhotoEditStatusSensor waits for each"
+        ) from error
+
+
+def ended(
+    outcomes: Sequence[Outcome], *, on_partial_failure: str, on_clear: str, log: Any
+) -> list[EditRecord]:
     """Return the records of all edits, in their order, if the task may return them.
 
     :param on_partial_failure: ``return`` to return them although some failed.
+    :param on_clear: as the operator was told.
     :raises AluoError: some failed; of the kind that concerns all edits, if one did so.
     :raises AirflowFailException: likewise, where another try cannot mend any of them.
     """
@@ -29,10 +54,13 @@ def ended(outcomes: Sequence[Outcome], *, on_partial_failure: str, log: Any) -> 
     failed = [(place, one.error) for place, one in enumerate(outcomes) if one.error is not None]
     if not failed:
         return records
-    said = _said(outcomes, failed)
-    if on_partial_failure == "return" and len(failed) < len(outcomes):
-        log.warning("%s", said)
+    said, done = _said(outcomes, failed), len(outcomes) - len(failed)
+    if on_partial_failure == "return" and done:
+        hint = 'clearing this task submits, and pays, all anew; with on_clear="reuse" only what failed'
+        log.warning("%s. %d succeeded; %s", said, done, hint)
         return records
+    free = "a retry" if on_clear == "new" else "a retry, or by a clear of this failed task"
+    said = f"{said}. {done} succeeded and are not paid again by {free}"
     first = failed[0][1]
     if all(error.final for _, error in failed):
         raise AirflowFailException(said) from first
@@ -44,7 +72,7 @@ def ended(outcomes: Sequence[Outcome], *, on_partial_failure: str, log: Any) -> 
 
 
 def _said(outcomes: Sequence[Outcome], failed: Sequence[tuple[int, AluoError]]) -> str:
-    """Say how many failed, why the first did, and what another try will do."""
+    """Say how many failed, and why the first did."""
     tried = [(place, error) for place, error in failed if outcomes[place].tried]
     parts = []
     if tried:
@@ -56,6 +84,4 @@ def _said(outcomes: Sequence[Outcome], failed: Sequence[tuple[int, AluoError]]) 
         parts.append(
             f"{untried} of {len(outcomes)} edits were not tried, nothing was sent for them: {reason}"
         )
-    done = len(outcomes) - len(failed)
-    parts.append(f"{done} succeeded and are not paid again by a retry, or by a clear of this failed task")
     return ". ".join(parts)

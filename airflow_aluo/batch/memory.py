@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_aluo.batch.remembered import HEAD, SHARD, places, shard_key, shortened
+from airflow_aluo.batch.remembered import HEAD, SHARD, is_open, places, shard_key, shortened
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.task_store import TaskStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
     from airflow_aluo.task_store import TaskStore
 
@@ -50,6 +50,8 @@ class BatchMemory:
         self.entries: dict[int, dict[str, Any]] = {}
         #: The task has returned these edits.
         self.returned = False
+        #: How many edits the remembered batch has.
+        self.recalled = 0
         #: Shards that are to be written, and who waits for that.
         self._changed: dict[int, list[asyncio.Future[None]]] = {}
         #: Wakes the writer, and says that it has nothing to do; of the running event loop.
@@ -74,6 +76,7 @@ class BatchMemory:
         if head is None:
             return
         self._generation, self.returned = head["generation"], head["returned"]
+        self.recalled = head["edits"]
         self.cleared = head["max_tries"] != self._max_tries
         stored: dict[int, dict[str, Any]] = {}
         for shard in range(-(-head["edits"] // SHARD)):
@@ -81,19 +84,20 @@ class BatchMemory:
             stored |= {int(place): entry for place, entry in value["entries"].items()}
         found = places(stored, asked, max_tries=self._max_tries)
         gone = [stored[place] for place in sorted(stored.keys() - set(found.values()))]
-        ids = ", ".join(one["aluo_task_id"] for one in gone if one.get("aluo_task_id"))
-        if ids and not self.returned:
-            self._log.warning("this try asks no more for edits that Aluo has accepted: %.1000s", ids)
+        open_ones = [one.get("aluo_task_id", "one of unknown outcome") for one in gone if is_open(one)]
+        if open_ones and not self.returned:
+            what = ", ".join(open_ones)
+            self._log.warning("this try asks no more for edits that Aluo has, or may have: %.1000s", what)
         self.entries = {place: stored[before] for place, before in found.items()}
         if gone or any(place != before for place, before in found.items()):
-            self._move(head["edits"])
+            self._move(head)
 
     def begin(self, edits: int) -> None:
         """Remember how many edits there are, before anything of them is.
 
         :raises TaskStoreError: it is not sure that this is remembered now.
         """
-        self._put_head(edits)
+        self._put_head(edits, self._max_tries)
 
     def start_anew(self) -> None:
         """Remember nothing of the edits any more: all of them are wanted anew."""
@@ -104,12 +108,12 @@ class BatchMemory:
         """Remember that the task returns these edits, if that can be: they are there, and paid."""
         self.returned = True
         try:
-            self._put_head(edits)
+            self._put_head(edits, self._max_tries)
         except TaskStoreError as error:
             self._log.warning("a clear of this task will return these edits once more, for: %s", error)
 
-    def _put_head(self, edits: int) -> None:
-        head = {"version": 1, "generation": self._generation, "edits": edits, "max_tries": self._max_tries}
+    def _put_head(self, edits: int, max_tries: int) -> None:
+        head = {"version": 1, "generation": self._generation, "edits": edits, "max_tries": max_tries}
         self._store.put(HEAD, head | {"returned": self.returned})
 
     def _read(self, key: str, *, trusted: bool = False) -> Any:
@@ -119,14 +123,17 @@ class BatchMemory:
             raise AluoRequestInvalid("task state store", [Problem(key, "something else", expected)])
         return value
 
-    def _move(self, edits_before: int) -> None:
-        """Write the entries in their new places; the head decides which are valid, at one stroke."""
+    def _move(self, head: Mapping[str, Any]) -> None:
+        """Write the entries in their new places; the head decides which are valid, at one stroke.
+
+        Whether the task was cleared is still to be acted on, so the head keeps telling.
+        """
         old, self._generation = self._generation, self._generation + 1
-        edits = max(edits_before, max(self.entries, default=-1) + 1)
+        edits = max(head["edits"], max(self.entries, default=-1) + 1)
         shards = range(-(-edits // SHARD))
         for shard in shards:
             self._store.put(shard_key(self._generation, shard), self._value(shard))
-        self._put_head(edits)
+        self._put_head(edits, head["max_tries"])
         for shard in shards:
             with suppress(TaskStoreError):  # nobody reads it any more
                 self._store.delete(shard_key(old, shard))
@@ -159,7 +166,10 @@ class BatchMemory:
                 yield
             finally:
                 if not await self.settle():
-                    self._log.error("what became of some edits could not be remembered; see above")
+                    self._log.error(
+                        "not remembered of this batch: %.4000s",
+                        ", ".join(self.at_aluo(set(self._changed))) or "failures",
+                    )
                 writer.cancel()
 
     async def keep(self, place: int, entry: Mapping[str, Any]) -> None:
@@ -173,17 +183,26 @@ class BatchMemory:
     async def save(self, place: int, entry: Mapping[str, Any] | None) -> None:
         """Remember or forget, patiently: never raises. What takes too long is tried again all the same."""
         self.later(place, entry)
-        said = False
-        with suppress(TimeoutError):
+        said, what = False, (entry or {}).get("aluo_task_id", f"in place {place}, without an id")
+        try:
             async with asyncio.timeout(PATIENCE):
                 while True:
                     try:
                         return await self._written(place)
                     except TaskStoreError as error:
                         if not said:
-                            what = (entry or {}).get("aluo_task_id", f"in place {place}, without an id")
                             self._log.error("edit %s could not be remembered, trying again: %s", what, error)
                         said = True
+        except TimeoutError:
+            self._log.error("edit %s is not remembered after %g s; it is tried again", what, PATIENCE)
+
+    def at_aluo(self, shards: Collection[int] | None = None) -> list[str]:
+        """Return the ids of the edits that Aluo has, or may have. ``shards``: of these only."""
+        return [
+            entry.get("aluo_task_id", f"the edit in place {place}, of unknown outcome")
+            for place, entry in sorted(self.entries.items())
+            if is_open(entry) and (shards is None or place // SHARD in shards)
+        ]
 
     async def settle(self) -> bool:
         """Wait until all is written, but not for ever; return whether it is."""

@@ -174,6 +174,11 @@ def _cut(value: Any, most: int) -> Any:
     return value
 
 
+def is_open(entry: Mapping[str, Any]) -> bool:
+    """Tell whether Aluo has, or may have, accepted the edit, so that another submit may pay it twice."""
+    return str(entry["stage"]) != "failed"
+
+
 def places(
     stored: Mapping[int, Mapping[str, Any]], asked: Sequence[str], *, max_tries: int
 ) -> dict[int, int]:

@@ -91,6 +91,7 @@ class BatchTask:
         memory = self.memory
         memory.recall([" ".join(one.values()) for one in self._prints], trusted=resumed)
         if resumed:
+            self._same_as_before()
             return
         if not memory.lasts:
             self._log.warning(
@@ -111,6 +112,24 @@ class BatchTask:
                 "%d of %d edits were accepted by Aluo before, %d of them have succeeded: going on with them",
                 *(ids, len(self.edits), done),
             )
+
+    def _same_as_before(self) -> None:
+        """Make sure that a resumed try is about the edits that it was deferred with: it submits none.
+
+        :raises AluoRequestInvalid: they are others by now.
+        """
+        entries = self.memory.entries
+        if self.memory.recalled == len(self.edits) and all(
+            entries.get(place, {}).get("prints") == " ".join(one.values())
+            for place, one in enumerate(self._prints)
+        ):
+            return
+        expected = (
+            "those with which the task was deferred. Clear this task to go on: what Aluo accepted and is "
+            "still asked for is not paid again"
+        )
+        problem = Problem("edits", "others than before, or not remembered any more", expected)
+        raise AluoRequestInvalid("batch of photo edits", [problem])
 
     def heard(self, seen: Mapping[str, Any]) -> None:
         """Take over what the triggerer has seen, by Aluo's id; what it could not see is looked at here."""

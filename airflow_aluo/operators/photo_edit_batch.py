@@ -96,8 +96,7 @@ class PhotoEditBatchOperator(BaseOperator):
         default ``destination`` (templated).
     :param deferrable: wait for what has been submitted in the triggerer, without a worker.
     :param timeout: seconds to wait for each edit, counted from its acceptance, or from a clear.
-    :param poll_interval: seconds between two looks at an edit; left out, looks are taken when they are likely
-        to pay.
+    :param poll_interval: seconds between two looks; left out, they are taken when they are likely to pay.
     :param tolerated_failures: looks in a row at an edit that may fail without an answer; for two minutes any
         number may.
     :param max_in_flight: submits that may be under way at once; left out, what the account's pace needs
@@ -211,7 +210,7 @@ class PhotoEditBatchOperator(BaseOperator):
     def _work(
         self, context: Context, *, resumed: bool, seen: Mapping[str, Any] | None = None
     ) -> list[EditRecord] | list[ResultsPart]:
-        from airflow_aluo.batch.ending import ended
+        from airflow_aluo.batch.ending import ended, paid_once
         from airflow_aluo.batch.results import summary
 
         with final_errors_fail():
@@ -223,11 +222,12 @@ class PhotoEditBatchOperator(BaseOperator):
             task.recall(resumed=resumed)
             task.heard(seen or {})
             how = self._how(task)
-            if left := task.run(how, resumed=resumed):
-                self._defer(task, left, how)
-            context["ti"].xcom_push(key="summary", value=summary(task.records, None))
-            records = ended(task.outcomes, on_partial_failure=self.on_partial_failure, log=self.log)
-            return self._returned(context, task, records)
+            with paid_once(task.memory):
+                if left := task.run(how, resumed=resumed):
+                    self._defer(task, left, how)
+                context["ti"].xcom_push(key="summary", value=summary(task.records, None))
+                told = {"on_partial_failure": self.on_partial_failure, "on_clear": self.on_clear}
+                return self._returned(context, task, ended(task.outcomes, **told, log=self.log))
 
     def _asked(self, context: Context) -> BatchTask:
         """Return the batch, checked: nothing was sent yet."""

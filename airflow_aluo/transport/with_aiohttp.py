@@ -6,7 +6,7 @@ import asyncio
 import io
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -148,7 +148,7 @@ class AiohttpDriver:
             way = self._way if call.with_key else Way.to(self._account, request.url)
             async with session.request(
                 request.method,
-                URL(request.url, encoded=True),
+                _with_query(request.url) if call.with_key else URL(request.url, encoded=True),
                 headers=request.headers,
                 data=None if request.body is None else io.BytesIO(request.body),  # written bit by bit
                 timeout=timeout,
@@ -177,6 +177,24 @@ def _open(
         connector=aiohttp.TCPConnector(limit=0, force_close=force_close),
         trace_configs=list(trace_configs),
     )
+
+
+def _with_query(url: str) -> URL:
+    """Return ``URL(url, encoded=True)``, for an endpoint's address. Only its query is new at each look."""
+    address, _, query = url.partition("?")
+    known = _known(address)
+    return URL.build(
+        scheme=known.scheme,
+        authority=known.raw_authority,
+        path=known.raw_path,
+        query_string=query,
+        encoded=True,
+    )
+
+
+@lru_cache
+def _known(address: str) -> URL:
+    return URL(address, encoded=True)
 
 
 @dataclass(frozen=True, slots=True)

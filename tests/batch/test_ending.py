@@ -31,7 +31,7 @@ def failed(error: AluoError, *, tried: bool = True) -> Outcome:
 
 
 def end(*outcomes: Outcome, on_partial_failure: str = "fail") -> Any:
-    return ended(outcomes, on_partial_failure=on_partial_failure, log=logging.getLogger())
+    return ended(outcomes, on_partial_failure=on_partial_failure, on_clear="auto", log=logging.getLogger())
 
 
 def test_records_are_returned_where_nothing_failed() -> None:

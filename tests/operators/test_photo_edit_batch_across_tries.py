@@ -1,5 +1,6 @@
 """The batch over several tries: nothing is paid twice, whatever ended the try before, and nothing is lost."""
 
+import json
 import os
 import signal
 import threading
@@ -709,3 +710,32 @@ def test_what_the_trigger_holds_is_small_and_holds_no_key(
     assert len(arguments) < 32_000
     assert connections.key not in arguments + str(tasks.store.values)
     assert sandbox.accepted == 100
+
+
+@pytest.mark.usefixtures("no_store")
+def test_without_a_store_a_failure_after_a_submit_is_final_and_names_the_edits(
+    sandbox: Any, tasks: Any, batch: Callable[..., PhotoEditBatchOperator]
+) -> None:
+    sandbox.fault("edit_fails", on="generate", times=1)
+    with pytest.raises(AirflowFailException, match=r"pay, all edits again.*edit_\d+, edit_\d+"):
+        tasks.run(batch(3))
+    assert sandbox.accepted == 3
+
+
+def test_a_resumed_try_submits_nothing_that_was_not_asked_for_before(
+    sandbox: Any, tasks: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "edits.jsonl"
+    lines = [json.dumps({"prompt": f"Make it {n}", "image_urls": [sandbox.photo]}) for n in range(3)]
+    file.write_text("\n".join(lines[:2]))
+    task = PhotoEditBatchOperator(task_id="batch", edits=str(file), deferrable=True, poll_interval=0.2)
+    with pytest.raises(TaskDeferred) as deferred:
+        tasks.start(task)
+    event = tasks.event(deferred.value)
+    file.write_text("\n".join(lines))
+    with pytest.raises(AirflowFailException, match="others than before"):
+        tasks.resume(task, deferred.value.method_name, {"event": event})
+    assert sandbox.accepted == 2
+    tasks.next_try(cleared=True)
+    assert len(tasks.run(task)) == 3
+    assert sandbox.accepted == 3
