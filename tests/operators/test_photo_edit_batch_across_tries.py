@@ -136,12 +136,14 @@ def test_a_batch_of_which_nothing_succeeded_fails_in_any_case(sandbox: Any, task
 def test_out_of_credits_stops_submitting_and_says_how_many_were_not_tried(
     sandbox: Any, tasks: Any, batch: Any, connections: Any
 ) -> None:
-    sandbox.control("PUT", f"accounts/{connections.key}", {"balance": 70})
+    key = "sk-0123456789abcdef-of-who-has-little"  # nobody else's edits are under way on it
+    connections.set(sandbox.api_url, password=key)
+    sandbox.control("PUT", f"accounts/{key}", {"plan": "pro", "balance": 70})
     task = batch(8, max_in_flight=1)
     raised = fails(tasks, task, AluoOutOfCredits, match=r"5 of 8 edits were not tried.*2 succeeded")
     assert raised.http_status == 402  # type: ignore[attr-defined]
     assert sandbox.calls.count("POST generate") == 3
-    sandbox.control("PUT", f"accounts/{connections.key}", {"balance": 10_000})
+    sandbox.control("PUT", f"accounts/{key}", {"balance": 10_000})
     assert len(tasks.run(task)) == 8
     assert sandbox.accepted == 8
 
