@@ -50,7 +50,13 @@ ROWS = (
         lost=NO_ID,
         **SIX | {"accepted": None, "charged": None},  # as many as had been sent
     ),
-    Row(case="batch: worker killed while its edits run", script=waiting(Play.kill_worker), tries=2, **SIX),
+    Row(
+        case="batch: worker killed while its edits run",
+        script=waiting(Play.kill_worker, looks=14),  # by then all ids are stored
+        faults=SLOWLY,
+        tries=2,
+        **SIX,
+    ),
     Row(
         case="batch: one edit fails, the retry submits that one",
         faults=({"on": "generate", "kind": "edit_fails", "times": 1},),
