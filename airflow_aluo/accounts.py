@@ -62,6 +62,11 @@ async def recently_read(aluo_conn_id: str, ask: Callable[[], Awaitable[Account]]
     return found
 
 
+def forget(aluo_conn_id: str) -> None:
+    """Read the connection anew next time: Aluo refuses its key, and it may be mended by then."""
+    _READ.get(asyncio.get_running_loop(), {}).pop(aluo_conn_id, None)
+
+
 def _keep(
     here: dict[str, tuple[float, Account | asyncio.Future[Account]]],
     aluo_conn_id: str,

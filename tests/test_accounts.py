@@ -128,6 +128,16 @@ async def test_a_key_that_was_rotated_is_seen_after_half_a_minute(monotonic: lis
     assert await recently_read("aluo_default", airflow) == account("sk-new")
 
 
+async def test_a_connection_whose_key_was_refused_is_read_anew_at_once() -> None:
+    airflow = Airflow()
+    airflow.answers.set()
+    await recently_read("aluo_default", airflow)
+    airflow.key = "sk-new"
+    accounts.forget("aluo_default")
+    accounts.forget("aluo_of_nobody")
+    assert await recently_read("aluo_default", airflow) == account("sk-new")
+
+
 async def test_a_reading_that_hangs_is_not_waited_for_for_ever_and_its_late_answer_counts_no_more(
     monotonic: list[float],
 ) -> None:

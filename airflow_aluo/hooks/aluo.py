@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from airflow.sdk import BaseHook
 
 from airflow_aluo import accounts
-from airflow_aluo.accounts import recently_read
 from airflow_aluo.protocol import calls, flows, photo_edit, record, waiting
 from airflow_aluo.protocol.errors import (
     AluoApiError,
@@ -87,7 +86,7 @@ class AluoHook(BaseHook):
     async def aaccount(self) -> Account:
         """Return :attr:`account` without blocking the event loop."""
         if "account" not in self.__dict__:
-            self.__dict__["account"] = await recently_read(self.aluo_conn_id, self._ask_for_account)
+            self.__dict__["account"] = await accounts.recently_read(self.aluo_conn_id, self._ask_for_account)
         return self.account
 
     async def _ask_for_account(self) -> Account:
@@ -261,7 +260,11 @@ class AluoHook(BaseHook):
 
         account = await self.aaccount()
         async with shared().driver(account) as driver:
-            return await driver.run(conversation(_senses(shared().turns(account).pace)))
+            try:
+                return await driver.run(conversation(_senses(shared().turns(account).pace)))
+            except AluoUnauthorized:
+                accounts.forget(self.aluo_conn_id)
+                raise
 
     def order(self, edit: PhotoEdit, uploads: Sequence[Upload], senses: Senses) -> Flow[EditRecord]:
         """Return the conversation that submits an edit, once the account is known."""

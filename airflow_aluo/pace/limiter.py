@@ -57,15 +57,24 @@ class Limiter:
     """
 
     def __init__(self, requests_per_minute: float, now: float) -> None:
-        #: Requests a minute, with nobody else on the account.
-        self.full = requests_per_minute * MARGIN
-        self._most = max(int(requests_per_minute), 1)
-        self._burst = max(self.full / 50, BURST)
+        self._allowed(requests_per_minute)
         self._saved, self._saved_at = 1.0, now
         self._cut_to, self._cut_at = self.full, now - WINDOW
         self._rests_until = now
         #: When each call of the last minute was sent. Bounded: nobody sends a thousand a second.
         self._sent: deque[float] = deque(maxlen=60_000)
+
+    def _allowed(self, requests_per_minute: float) -> None:
+        #: Requests a minute, with nobody else on the account.
+        self.full = requests_per_minute * MARGIN
+        self._most = max(int(requests_per_minute), 1)
+        self._burst = max(self.full / 50, BURST)
+
+    def allow(self, requests_per_minute: float) -> None:
+        """Go on with what another plan allows; what was sent and refused before still counts."""
+        never_cut = self._cut_to == self.full
+        self._allowed(requests_per_minute)
+        self._cut_to = self.full if never_cut else min(self._cut_to, self.full)
 
     def rate(self, now: float) -> float:
         """Return the requests a minute that may be sent."""
@@ -93,7 +102,7 @@ class Limiter:
     def refused(self, now: float, rest: float) -> None:
         """Note that a call was refused (429). ``rest``: seconds that the account was asked to wait."""
         if self._sent:
-            self._sent.pop()
+            self._sent.pop()  # its time, or that of one that was sent while the refusal was on its way
         if now >= max(self._rests_until, self._cut_at + WINDOW):
             rate = self.rate(now)
             mine = self._in_the_last_minute(now)

@@ -65,13 +65,17 @@ def content(reply: Reply) -> dict[str, Any]:
 def _json(reply: Reply) -> Any:
     """Return the body as JSON, ``None`` where it is none."""
     try:
-        return json.loads(reply.body, parse_constant=_no_constant)
+        return _STRICT.decode(reply.body.decode(json.detect_encoding(reply.body), "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+#: Made once: to make one at each look costs as much as to read the look's answer.
+_STRICT: Final = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _refuses(envelope: dict[str, Any]) -> bool:

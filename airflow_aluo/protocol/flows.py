@@ -10,6 +10,7 @@ driver's business (``transport.py``): the worker's is ``requests``, the triggere
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -26,6 +27,8 @@ from airflow_aluo.protocol.errors import (
 from airflow_aluo.protocol.schedule import DEFAULT_POLL_INTERVAL, DEFAULT_RETRY_AFTER, RetryRule
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from airflow_aluo.protocol.calls import Call, Upload
     from airflow_aluo.protocol.envelope import Reply
     from airflow_aluo.protocol.photo_edit import PhotoEdit
@@ -61,6 +64,9 @@ class Lookout(Protocol):
     def learn(self, running_at: float, done_at: float) -> None:
         """Learn from an edit that ended between two ages."""
 
+    def watching(self) -> AbstractContextManager[Lookout]:
+        """Give the lookout for one edit, for the time that it is waited for."""
+
 
 class Regular:
     """A :class:`Lookout` that knows nothing: it looks as often as the smallest plan allows."""
@@ -71,6 +77,10 @@ class Regular:
 
     def learn(self, running_at: float, done_at: float) -> None:
         """Forget it."""
+
+    def watching(self) -> AbstractContextManager[Lookout]:
+        """Return itself."""
+        return nullcontext(self)
 
 
 @dataclass(frozen=True, slots=True)

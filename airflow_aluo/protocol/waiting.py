@@ -57,13 +57,15 @@ def wait(
     """
     progress = Progress(looks=rule.looks_by(senses.now()), looked_at=rule.looked_at)
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
-    while isinstance(found, Pause):
-        yield found
-        if (further := rest(rule, progress, senses)) is not None:
-            found = further
-            continue
-        before_look()
-        found = yield from look(aluo_task_id, rule, progress, senses, tell)
+    with senses.lookout.watching() as lookout:
+        senses = replace(senses, lookout=lookout)
+        while isinstance(found, Pause):
+            yield found
+            if (further := rest(rule, progress, senses)) is not None:
+                found = further
+                continue
+            before_look()
+            found = yield from look(aluo_task_id, rule, progress, senses, tell)
     return found
 
 

@@ -28,15 +28,21 @@ class Shared:
     def __init__(self) -> None:
         #: By host and digest of the key: what was learned of an account outlives the waits.
         self._turns: dict[tuple[str, str], Turns] = {}
+        #: What each was last told of its plan.
+        self._allowed: dict[tuple[str, str], float] = {}
         #: By everything that decides how an account is reached; how many use each.
         self._drivers: dict[Account, AiohttpDriver] = {}
         self._users: dict[Account, int] = {}
 
     def turns(self, account: Account) -> Turns:
-        """Return the turns of an account."""
+        """Return the turns of an account, at the rate that its connection names by now."""
         name = (account.base_url, hashlib.sha256(account.api_key.encode()).hexdigest()[:16])
+        allowed = account.requests_per_minute
         if name not in self._turns:
-            self._turns[name] = Turns(AccountPace(account.requests_per_minute, time.monotonic))
+            self._turns[name] = Turns(AccountPace(allowed, time.monotonic))
+        elif allowed != self._allowed[name]:
+            self._turns[name].pace.allow(allowed)
+        self._allowed[name] = allowed
         return self._turns[name]
 
     @asynccontextmanager

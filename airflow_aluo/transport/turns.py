@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from airflow_aluo.pace.line import Kind, Line
+from airflow_aluo.pace.line import Line
 
 if TYPE_CHECKING:
     from airflow_aluo.pace.account_pace import AccountPace
-
-__all__ = ["Kind", "Turns"]
+    from airflow_aluo.pace.line import Kind
 
 
 class Turns:

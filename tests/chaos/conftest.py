@@ -39,7 +39,8 @@ def aluo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aluo]:
     with Processes(tmp_path_factory.mktemp("aluo")) as processes:
         aluo = Aluo(start_sandbox(processes, "--no-rate-limit"))
         aluo.control("PUT", "settings", {"durations": EDIT_SECONDS})
-        aluo.account(key("default"))
+        for name in ("default", "limited", "stopped"):
+            aluo.account(key(name))
         aluo.account(key("poor"), POOR)
         yield aluo
 

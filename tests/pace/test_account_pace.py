@@ -1,8 +1,10 @@
 """The pace: when to look at an edit, given what else the account has to do."""
 
+from contextlib import ExitStack
+
 import pytest
 
-from airflow_aluo.pace.account_pace import AccountPace
+from airflow_aluo.pace.account_pace import CROWD, AccountPace, Watch
 
 
 class Clock:
@@ -102,3 +104,70 @@ def test_calls_are_as_fast_as_the_plan_and_rest_when_one_is_refused(pace: Accoun
 def test_a_batchs_last_submits_go_first(pace: AccountPace, unsubmitted: int, *, first: bool) -> None:
     pace.unsubmitted = unsubmitted
     assert pace.submits_first is first
+
+
+# --- the scout -------------------------------------------------------------------------------------------
+
+
+def watches(pace: AccountPace, stack: ExitStack, count: int) -> list[Watch]:
+    return [stack.enter_context(pace.watching()) for _ in range(count)]
+
+
+def looks(watch: Watch, end: float) -> list[float]:
+    """Return the ages at which a running edit is looked at until it has such an age."""
+    age, looked_at, found = 0.0, 0.0, []
+    while age < end:
+        if rest := watch.rest(age, looked_at):
+            age += rest
+        else:
+            looked_at = age
+            found.append(age)
+    return found
+
+
+def test_of_a_crowd_of_which_nothing_is_known_the_first_is_watched_closely(pace: AccountPace) -> None:
+    with ExitStack() as stack:
+        first, *others = watches(pace, stack, CROWD)
+        assert looks(first, 8.0) == pytest.approx([1, 2, 3, 4, 5, 6, 7], abs=0.2)
+        assert all(looks(one, 8.0) == [] for one in others)
+        pace.learn(2.9, 3.1)
+        assert looks(others[0], 4.0) == pytest.approx([3.5], abs=0.5)
+        assert looks(first, 2.0) == []  # it is one of many now
+
+
+def test_a_scout_that_runs_long_is_looked_at_ever_more_seldom(pace: AccountPace) -> None:
+    with ExitStack() as stack:
+        found = looks(watches(pace, stack, CROWD)[0], 600.0)
+    assert len(found) < 90
+    assert 30 < found[-1] - found[-2] < 60
+
+
+def test_who_waits_for_the_scout_soon_hears_of_it(pace: AccountPace) -> None:
+    with ExitStack() as stack:
+        *_, last = watches(pace, stack, CROWD)
+        assert last.rest(0.0, 0.0) == pytest.approx(1.0)
+        assert last.watching().__enter__() is last
+
+
+def test_a_few_edits_need_no_scout_but_those_to_come_count(pace: AccountPace) -> None:
+    with ExitStack() as stack:
+        (alone,) = watches(pace, stack, 1)
+        assert looks(alone, 8.0) == []
+        pace.unsubmitted = CROWD - 1
+        assert looks(alone, 2.5) == pytest.approx([1, 2], abs=0.2)
+    with ExitStack() as stack:
+        (next_one,) = watches(pace, stack, 1)
+        assert looks(next_one, 2.5) == pytest.approx([1, 2], abs=0.2)
+
+
+def test_a_scout_takes_no_more_than_a_tenth_of_the_calls(clock: Clock) -> None:
+    pace = AccountPace(100, clock)
+    with ExitStack() as stack:
+        assert looks(watches(pace, stack, CROWD)[0], 8.0) == pytest.approx([6.1], abs=0.2)
+
+
+def test_another_plan_holds_at_once(pace: AccountPace) -> None:
+    pace.allow(10)
+    assert pace.requests_per_minute == pytest.approx(9.8)
+    pace.allow(100)
+    assert pace.requests_per_minute == pytest.approx(98)

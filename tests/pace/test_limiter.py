@@ -77,6 +77,21 @@ def test_what_was_not_used_is_kept_up_to_a_burst() -> None:
     assert sum(moment == 500.0 for moment in moments) == int(1000 * MARGIN / 50)
 
 
+def test_another_plan_starts_with_what_was_sent_and_refused_before() -> None:
+    limiter = Limiter(100, 0.0)
+    sent = taken(limiter, 50)
+    limiter.allow(10)
+    assert limiter.delay(sent[-1]) > 30, "the smaller plan's minute is full"
+    limiter.allow(100)
+    assert limiter.rate(sent[-1]) == pytest.approx(100 * MARGIN)
+    limiter.refused(sent[-1], 0.0)
+    cut = limiter.rate(sent[-1])
+    limiter.allow(1000)
+    assert limiter.rate(sent[-1]) == pytest.approx(cut), "a refusal is not forgotten"
+    limiter.allow(10)
+    assert limiter.rate(sent[-1]) == pytest.approx(10 * MARGIN)
+
+
 @given(
     plan=st.sampled_from([1, 7, 10, 100]),
     demand=st.lists(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, pairwise, repeat
 from typing import Any
@@ -554,6 +555,9 @@ class Planned:
 
     def learn(self, running_at: float, done_at: float) -> None:
         self.learned.append((running_at, done_at))
+
+    def watching(self) -> AbstractContextManager["Planned"]:
+        return nullcontext(self)
 
 
 def fresh(**rule: Any) -> WaitRule:

@@ -151,6 +151,15 @@ async def test_an_account_is_host_and_key_whatever_else_differs() -> None:
     assert one.api_key not in str(list(shared()._turns))
 
 
+async def test_a_plan_that_changes_in_the_connection_holds_from_the_next_wait_on() -> None:
+    of = account("http://127.0.0.1:9/api")
+    turns = shared().turns(replace(of, requests_per_minute=1000))
+    assert shared().turns(replace(of, requests_per_minute=10)) is turns
+    assert turns.pace.requests_per_minute < 10
+    shared().turns(replace(of, requests_per_minute=100))
+    assert 90 < turns.pace.requests_per_minute < 100
+
+
 def test_a_429_for_one_rests_all_who_share_the_account(serve: Callable[..., Server]) -> None:
     asked: list[float] = []
     limited = http(429, LIMITED, retry_after="2")

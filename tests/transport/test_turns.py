@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_aluo.pace.account_pace import AccountPace
-from airflow_aluo.transport.turns import Kind, Turns
+from airflow_aluo.pace.line import Kind
+from airflow_aluo.transport.turns import Turns
 
 
 def turns(requests_per_minute: float = 60_000) -> Turns:

@@ -136,6 +136,8 @@ def started(
                     "default": connection(aluo.url, "default"),
                     "poor": connection(aluo.url, "poor"),
                     "cut": connection(aluo.url, "cut"),
+                    "limited": connection(aluo.url, "limited"),
+                    "stopped": connection(aluo.url, "stopped"),
                     "late": connection(f"http://127.0.0.1:{late_port}/api", "default"),
                     "never": connection(f"http://127.0.0.1:{free_port()}/api", "default"),
                     "impatient": connection(aluo.url, "default", submit_timeout=3),

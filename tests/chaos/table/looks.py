@@ -33,6 +33,10 @@ def look(**fault: Any) -> list[dict[str, Any]]:
     return [{"on": "status", **fault}]
 
 
+#: A 429 lets the whole account rest in a triggerer. So who meets one has an account of its own: those who are
+#: asked for seconds, and the one who is asked for a day.
+LIMITED, STOPPED = {"aluo_conn_id": "aluo_limited"}, {"aluo_conn_id": "aluo_stopped"}
+
 #: One look that finds the edit unfinished.
 UNFINISHED = look(kind="word", word="PROCESSING")
 
@@ -73,6 +77,7 @@ REFUSALS = (
         Row(
             case=f"429 on a look, {case} ({dag})",
             dag=dag,
+            conf=LIMITED,
             ends=WAYS.get(dag, {"edit": "success"}),
             faults=look(kind="http_status", status=429, **fault),
         )
@@ -83,10 +88,11 @@ REFUSALS = (
             ("without a header", "edit_and_defer", {}),
         )
     ),
-    Row(case="429 on a look, with a date", script=asked_to_wait_until),
+    Row(case="429 on a look, with a date", conf=LIMITED, script=asked_to_wait_until),
     Row(
         case="429 with a day, far from any deadline: five minutes at most",
         dag="lazy_edit",
+        conf=STOPPED,
         faults=look(kind="http_status", status=429, retry_after="86400"),
         patience=400,
     ),
