@@ -11,6 +11,8 @@ from airflow_aluo.protocol.rendered import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+#: What to do where a file has a picture's name already.
+IfExists = Literal["skip_identical", "overwrite", "skip", "fail"]
 OnClear = Literal["auto", "reuse", "new"]
 OnUnknownOutcome = Literal["fail", "resubmit"]
 

@@ -38,13 +38,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from airflow_aluo.protocol import record as records
+from airflow_aluo.protocol import waiting
+from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestRejected
+from airflow_aluo.protocol.flows import Pause
 from airflow_aluo.protocol.remembered import Entry, Stage, changed
+from airflow_aluo.protocol.schedule import MIN_PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_aluo.arguments import OnClear, OnUnknownOutcome
-    from airflow_aluo.protocol.errors import AluoRequestRejected
+    from airflow_aluo.protocol.flows import Flow, Senses, Watcher
     from airflow_aluo.protocol.record import EditRecord
 
 
@@ -80,6 +85,31 @@ class Look:
     record: EditRecord
     #: What Aluo answered where it knows no such edit.
     refusal: AluoRequestRejected | None = None
+    #: Epoch seconds at which it was found running; 0 where it was not.
+    running_at: float = 0.0
+    #: Before the next look at a running one.
+    pause: Pause | None = None
+
+
+def look(pending: EditRecord, senses: Senses, tell: Watcher) -> Flow[Look]:
+    """Look once at a remembered edit.
+
+    :raises AluoApiError: Aluo refused to answer.
+    """
+    now, progress = senses.now(), waiting.Progress()
+    aluo_task_id = records.task_id(pending)
+    rule = records.wait_rule(pending, deadline=now + 3600, poll_interval=0.0, started_at=now)
+    try:
+        found = yield from waiting.stay(aluo_task_id, rule, progress, senses, tell, shorter_than=MIN_PAUSE)
+    except AluoEditFailed:
+        return Look(Seen.FAILED, pending)
+    except AluoRequestRejected as error:
+        if not waiting.missing(error):
+            raise
+        return Look(Seen.MISSING, pending, error)
+    if isinstance(found, Pause):
+        return Look(Seen.RUNNING, pending, running_at=progress.looked_at, pause=found)
+    return Look(Seen.SUCCEEDED, records.completed(pending, found, at=senses.now()))
 
 
 class Step(StrEnum):

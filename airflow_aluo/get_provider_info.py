@@ -26,20 +26,19 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_aluo.hooks.aluo"]}],
         "operators": [
-            {
-                "integration-name": _INTEGRATION,
-                "python-modules": [
-                    "airflow_aluo.operators.photo_edit",
-                    "airflow_aluo.operators.photo_edit_batch",
-                    "airflow_aluo.operators.photo_download",
-                ],
-            }
+            _modules("operators", "photo_edit", "photo_edit_batch", "photo_download", "photo_publish")
         ],
         "sensors": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_aluo.sensors.photo_edit"]}
         ],
         "triggers": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_aluo.triggers.photo_edit"]}
+        ],
+        "task-decorators": [
+            {
+                "name": "photo_edit",
+                "class-name": "airflow_aluo.decorators.photo_edit.photo_edit_task",
+            }
         ],
         "connection-types": [
             {
@@ -59,6 +58,13 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _fields(),
             }
         ],
+    }
+
+
+def _modules(folder: str, *names: str) -> dict[str, Any]:
+    return {
+        "integration-name": _INTEGRATION,
+        "python-modules": [f"airflow_aluo.{folder}.{name}" for name in names],
     }
 
 
@@ -108,7 +114,7 @@ def _fields() -> dict[str, Any]:
         },
         "allow_private_hosts": {
             "label": "Private hosts",
-            "description": "Hosts in private networks that may serve pictures, by commas. Not asked for yet.",
+            "description": "That may serve pictures: names, addresses or ranges (10.0.0.0/8), by commas.",
             "schema": {"type": ["string", "null"]},
         },
     }

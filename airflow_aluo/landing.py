@@ -1,148 +1,192 @@
-"""How one picture lands: streamed, checked, and only then given its name."""
+"""How the pictures of edits land: many at once, each whole and under its name, or not at all."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
-import re
 import time
-from contextlib import contextmanager
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_aluo.pictures import RESULT_FORMATS, inspect
-from airflow_aluo.protocol import calls, flows
-from airflow_aluo.protocol.errors import AluoPictureError
-from airflow_aluo.protocol.record import LandedFile
-from airflow_aluo.protocol.rendered import without_query
+from airflow_aluo.one_picture import OnePicture
+from airflow_aluo.protocol import calls, flows, record
+from airflow_aluo.protocol.errors import AluoError, AluoPictureError, AluoRequestInvalid, Problem
+from airflow_aluo.protocol.naming import DEFAULT_NAME, PLACEHOLDERS, Name
+from airflow_aluo.protocol.rendered import bare, named, shown, stem
 from airflow_aluo.protocol.schedule import RetryRule
+from airflow_aluo.storage import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from airflow_aluo.protocol.account import Account
+    from airflow_aluo.arguments import IfExists
     from airflow_aluo.protocol.flows import Watcher
-    from airflow_aluo.protocol.record import EditRecord
-    from airflow_aluo.storage import Folder
+    from airflow_aluo.protocol.record import EditRecord, LandedFile
+    from airflow_aluo.transport.with_aiohttp import AiohttpDriver
 
-#: A picture's address can be asked as often as one likes.
-FETCH_RULE: Final = RetryRule(budget=60.0)
+#: A look for fresh addresses: one, but for a moment's trouble.
+LOOK_RULE: Final = RetryRule(budget=10.0)
 
-_EXTENSIONS: Final = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+#: HTTP statuses by which a host says that an address has expired.
+EXPIRED: Final = {403, 404, 410}
+
+#: Pictures that are fetched at once, where nobody says otherwise.
+AT_ONCE: Final = 16
 
 
-def land_all(
-    finished: EditRecord, folder: Folder, account: Account, *, max_bytes: int, tell: Watcher
-) -> list[LandedFile]:
-    """Fetch all pictures of a finished edit. Raises what :func:`land` raises.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """Where and how pictures land."""
 
-    :param tell: is told what has landed.
-    :param account: its proxy, certificates and time limits hold; its key is not sent.
+    folder: Folder
+    max_bytes: int
+    name: Name = field(default_factory=lambda: Name(DEFAULT_NAME, allowed=PLACEHOLDERS))
+    #: The task's placeholders.
+    values: Mapping[str, object] = field(default_factory=dict)
+    if_exists: IfExists = "skip_identical"
+    #: A picture in another format or ratio than was asked for does not land.
+    strict: bool = True
+    #: One for each picture that may be fetched at the same time.
+    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+
+def how_of_task(ti: Any, destination: str, **more: Any) -> How:
+    """Return how a task lands pictures; what a killed try of it has left half done is removed.
+
+    :param ti: the task instance.
+    :param more: of :class:`How`.
     """
-    from airflow_aluo.transport.with_requests import RequestsDriver
-
-    files = []
-    with RequestsDriver(account) as driver:
-        for index, url in enumerate(finished["result_urls"]):
-            name = f"{_stem(finished, url)}-{index}"
-            file = land(url, folder, stem=name, max_bytes=max_bytes, run=driver.run)
-            tell("landed %s as %s", without_query(url), file["path"])
-            files.append(file)
-    return files
+    values = {name: getattr(ti, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+    folder = Folder(destination, owner=hashlib.sha256(repr(values).encode()).hexdigest()[:12])
+    folder.tidy()
+    return How(folder=folder, values=values, **more)
 
 
-def land(
-    url: str, folder: Folder, *, stem: str, max_bytes: int, run: Callable[[flows.Flow[None]], None]
-) -> LandedFile:
-    """Fetch a picture into a folder and return what has landed.
+def check_names(edits: Sequence[tuple[int, EditRecord]], how: How) -> None:
+    """Make sure that no two pictures get one name. The same edit may be there twice.
 
-    :param stem: the file's name without its extension, which follows from the bytes.
-    :param run: drives a conversation.
-    :raises AluoPictureError: there is no whole picture, or it is too large; the folder is as it was.
+    :param edits: each with its position.
+    :raises AluoRequestInvalid: names the two.
+    """
+    taken: dict[str, tuple[object, str]] = {}
+    for position, edit in edits:
+        for index, url in enumerate(edit["result_urls"]):
+            values = {**how.values, **_values(edit, index, position)}
+            name = how.name.of({**values, "ext": "ext"})
+            identity: object = (edit["aluo_task_id"], index) if edit["aluo_task_id"] else (named(url), index)
+            who = f"picture {index} of {edit['aluo_task_id'] or named(url)}"
+            other, whose = taken.setdefault(name.casefold(), (identity, who))
+            if other != identity:
+                seen = f"{shown(how.name.template)} calls {whose} and {who} {shown(name)}"
+                expected = "another name for each; add {aluo_task_id}, {position} or {index}"
+                raise AluoRequestInvalid("download", [Problem("name", seen, expected)])
+
+
+async def land(
+    finished: EditRecord, how: How, driver: AiohttpDriver, tell: Watcher, *, position: int = 0
+) -> EditRecord:
+    """Land all pictures of a finished edit; return its record with the files.
+
+    All that can land does before anything is raised. Where an address has expired, one look at the edit asks
+    for fresh ones.
+
+    :param driver: of the edit's account: its proxy, certificates and time limits hold; its key is not sent to
+        a picture's host.
+    :param tell: is told what has landed.
+    :param position: of the edit in its list.
+    :raises AluoPictureError: a picture is not what it should be, or cannot be kept; nothing of it is left.
     :raises AluoConnectionError: no reply, after some tries.
     :raises AluoServerError: the picture's host was in trouble, after some tries.
     """
-    with folder.scratch() as scratch:
-        with _Intake(scratch, url, max_bytes) as intake:
-            senses = flows.Senses(now=time.time, dice=random.random)
-            run(flows.send(calls.picture(url, intake.start), FETCH_RULE, senses))
-        try:
-            picture = inspect(scratch, RESULT_FORMATS)
-        except ValueError as error:
-            address = without_query(url)
-            raise AluoPictureError(f"what came from {address} is {error}", url=address) from error
-        path = folder.keep(scratch, f"{stem}.{_EXTENSIONS[picture.format]}")
-    return LandedFile(
-        path=path,
-        sha256=intake.sha256.hexdigest(),
-        bytes=intake.count,
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-    )
+    edit = _Edit(finished, how, driver, tell, position)
+    landed = await asyncio.gather(*map(edit.picture, range(len(edit.urls))), return_exceptions=True)
+    for one in landed:
+        if isinstance(one, BaseException):
+            raise one
+    files = [file for file, _ in _pairs(landed)]
+    at = max((written_at for _, written_at in _pairs(landed)), default=0.0)
+    return record.landed(finished | {"result_urls": edit.urls}, files, at=at)
 
 
-class _Intake:
-    """Takes a picture's bytes into a file; every try starts at its beginning."""
+def _pairs(landed: Sequence[Any]) -> Iterator[tuple[LandedFile, float]]:
+    yield from landed
 
-    def __init__(self, path: Path, url: str, max_bytes: int) -> None:
-        self._path, self._address, self._max_bytes = path, without_query(url), max_bytes
-        self.sha256, self.count = hashlib.sha256(), 0
 
-    def __enter__(self) -> Self:
-        self._file = self._path.open("wb")
-        return self
+class _Edit:
+    """An edit whose pictures are landing."""
 
-    def __exit__(self, *exc: object) -> None:
-        with self._writing():
-            self._file.close()
+    def __init__(
+        self, finished: EditRecord, how: How, driver: AiohttpDriver, tell: Watcher, position: int
+    ) -> None:
+        self.urls = list(finished["result_urls"])
+        self._edit, self._how, self._driver, self._tell = finished, how, driver, tell
+        self._position = position
+        self._refreshing: asyncio.Task[list[str]] | None = None
 
-    def start(self, headers: Mapping[str, str]) -> Callable[[bytes], Any]:
-        """Begin a try. ``headers``: of the reply, in lower case."""
-        with self._writing():
-            self._file.seek(0)
-            self._file.truncate()
-        self.sha256, self.count = hashlib.sha256(), 0
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > self._max_bytes:
-            raise self._too_large(int(length))
-        return self._take
+    async def picture(self, index: int) -> tuple[LandedFile, float]:
+        """Land one picture; return its file, and when that was written."""
+        async with self._how.free:
+            try:
+                return await self._land(index)
+            except AluoPictureError as error:
+                if error.http_status not in EXPIRED or self._edit["aluo_task_id"] is None:
+                    raise
+                expired = error
+            if self._refreshing is None:
+                self._refreshing = asyncio.ensure_future(self._look(expired))
+            self.urls = await self._refreshing
+            return await self._land(index)
 
-    def _take(self, chunk: bytes) -> None:
-        self.count += len(chunk)
-        if self.count > self._max_bytes:
-            raise self._too_large(self.count)
-        self.sha256.update(chunk)
-        with self._writing():
-            self._file.write(chunk)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Tell a full disk from a lost connection, which to a driver is an OSError, too."""
-        try:
-            yield
-        except OSError as error:
-            message = f"picture {self._address} cannot be written: {error}"
-            raise AluoPictureError(message, url=self._address) from error
-
-    def _too_large(self, seen: int) -> AluoPictureError:
-        message = (
-            f"picture {self._address} has {seen} bytes or more, expected at most {self._max_bytes}; "
-            "raise max_bytes if that is right"
+    async def _land(self, index: int) -> tuple[LandedFile, float]:
+        how, url = self._how, self.urls[index]
+        values = {**how.values, **_values(self._edit, index, self._position)}
+        one = OnePicture(
+            url,
+            how.folder,
+            name=lambda extension: how.name.of({**values, "ext": extension}),
+            request=(self._edit["request"] or {}) if how.strict else {},
+            if_exists=how.if_exists,
+            max_bytes=how.max_bytes,
         )
-        return AluoPictureError(message, url=self._address)
+        file = await one.land(self._driver)
+        self._tell("%s %s as %s", one.what, named(url), file["path"])
+        return file, one.written_at
+
+    async def _look(self, expired: AluoPictureError) -> list[str]:
+        """Return the addresses that one look at the edit finds."""
+        senses = flows.Senses(now=time.time, dice=random.random)
+        try:
+            look = flows.send(calls.status(record.task_id(self._edit)), LOOK_RULE, senses)
+            snapshot = await self._driver.run(look)
+        except AluoError as error:
+            message = f"{expired.message}; a look for a fresh address failed: {error.message}"
+            raise AluoPictureError(message, url=expired.url, http_status=expired.http_status) from error
+        if len(snapshot.result_urls) != len(self.urls):
+            raise expired
+        return list(snapshot.result_urls)
 
 
-def _stem(finished: EditRecord, url: str) -> str:
-    """Return what a picture's file is named after: the edit, or its address.
+def _values(finished: EditRecord, index: int, position: int) -> dict[str, object]:
+    """Return what an edit's pictures may be named after.
 
-    Many addresses end alike (``…/image.png``), so a few digits of the whole, without its query, come along.
+    Many addresses end alike (``…/image.png``), so where there is no id a few digits of the whole, without its
+    query, come along. Plain addresses are the list themselves: theirs are the positions.
     """
+    request, url = finished["request"] or {}, finished["result_urls"][index]
+    photos = [*(request.get("image_urls") or ()), *(request.get("image_files") or ())]
     name = finished["aluo_task_id"]
     if name is None:
-        address = without_query(url).removesuffix("?…")
-        ending = PurePosixPath(address).name
-        known = re.sub(r"\.(png|jpe?g|webp)$", "", ending, flags=re.IGNORECASE)[:80]
-        name = f"{known}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
-    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).strip(".")[:100] or "picture"
+        name = f"{_stem(url)[:60]}-{hashlib.sha256(bare(url).encode()).hexdigest()[:8]}"
+        position += index
+    return {
+        "aluo_task_id": name,
+        "photo": _stem(str(next(iter(photos), url))),
+        "prompt": request.get("prompt") or "",
+        "position": position,
+        "index": index,
+    }
+
+
+def _stem(address: str) -> str:
+    return stem(address) or "picture"

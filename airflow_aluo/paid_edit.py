@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_aluo import announced
 from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
 from airflow_aluo.driving import begin, finish
-from airflow_aluo.durable import Look, Seen
+from airflow_aluo.durable import look
 from airflow_aluo.edit_memory import EditMemory
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import (
     AluoEditFailed,
     AluoError,
     AluoRequestInvalid,
-    AluoRequestRejected,
     AluoUnknownOutcome,
 )
 from airflow_aluo.protocol.flows import Pause, unknown_outcome
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_aluo.durable import Attempt
+    from airflow_aluo.durable import Attempt, Look
     from airflow_aluo.hooks.aluo import AluoHook
     from airflow_aluo.protocol.calls import Upload
     from airflow_aluo.protocol.photo_edit import PhotoEdit
@@ -271,21 +270,11 @@ class PaidEdit:
 
         :raises AluoApiError: Aluo refused to answer.
         """
-        self.accepted = pending
-        self.looked_at = now = time.time()
-        rule = record.wait_rule(pending, deadline=now + 3600, poll_interval=0, started_at=now)
-        try:
-            found = self.hook.stay(pending, rule, progress := Progress())
-        except AluoEditFailed:
-            return Look(Seen.FAILED, pending)
-        except AluoRequestRejected as error:
-            if not missing(error):
-                raise
-            return Look(Seen.MISSING, pending, error)
-        if isinstance(found, Pause):
-            self.found_running_at, self.wait_until = progress.looked_at, time.time() + found.seconds
-            return Look(Seen.RUNNING, pending)
-        return Look(Seen.SUCCEEDED, found)
+        self.accepted, self.looked_at = pending, time.time()
+        found = self.hook.run(lambda senses: look(pending, senses, self._log.info))
+        if found.pause is not None:
+            self.found_running_at, self.wait_until = found.running_at, time.time() + found.pause.seconds
+        return found
 
 
 def _entry(pending: EditRecord, max_tries: Any) -> Entry:

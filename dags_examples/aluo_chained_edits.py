@@ -1,6 +1,8 @@
 """Make one edit's picture the next one's input: describing one change at a time works better.
 
-The second task reads the first one's result addresses from XCom, so nothing is landed in between.
+Each task takes what the one before it returned. `frame` comes after `land`, so it uploads the landed picture:
+it can be cleared next week, when the addresses of the edits before it are long gone, and only `frame` is paid
+again.
 """
 
 from pathlib import Path
@@ -37,8 +39,15 @@ with DAG(
     place = PhotoEditOperator(
         task_id="place",
         prompt="Change the background to a beach scene",
-        image_urls=recolour.output["result_urls"],
+        image_urls=recolour.output,
+        deferrable=True,
+    )
+    land = PhotoDownloadOperator(task_id="land", edits=place.output, destination="{{ params.destination }}")
+    frame = PhotoEditOperator(
+        task_id="frame",
+        prompt="Center the product",
+        image_files=land.output,
         aspect_ratio="16:9",
         deferrable=True,
     )
-    PhotoDownloadOperator(task_id="download", edits=place.output, destination="{{ params.destination }}")
+    PhotoDownloadOperator(task_id="download", edits=frame.output, destination="{{ params.destination }}")

@@ -86,6 +86,21 @@ def test_every_module_that_it_names_can_be_imported_and_none_is_forgotten(kind: 
     }
 
 
+def test_every_decorator_that_it_names_can_be_imported_and_none_is_forgotten() -> None:
+    from airflow.sdk import task
+
+    found = {}
+    for one in INFO["task-decorators"]:
+        module, _, name = one["class-name"].rpartition(".")
+        found[module] = getattr(importlib.import_module(module), name)
+        assert importlib.import_module(module).__all__ == [name]
+        assert getattr(task, one["name"])
+    folder = Path(inspect.getfile(get_provider_info)).with_name("decorators")
+    assert set(found) == {
+        f"airflow_aluo.decorators.{path.stem}" for path in folder.glob("*.py") if path.stem != "__init__"
+    }
+
+
 def test_the_hook_that_it_names_is_the_hook() -> None:
     module, _, name = FORM["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)

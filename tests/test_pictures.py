@@ -135,3 +135,10 @@ def test_a_damaged_picture_is_a_picture_or_a_value_error(data: st.DataObject, fo
         return
     assert found.width > 0
     assert found.height > 0
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_picture_with_more_pixels_than_are_unpacked_is_refused_before_it_is(tmp_path: Path) -> None:
+    Image.new("1", (13_300, 13_300)).save(tmp_path / "large.png")
+    with pytest.raises(ValueError, match="decompression bomb of 13300 x 13300 pixels"):
+        inspect(tmp_path / "large.png", RESULT_FORMATS)

@@ -45,6 +45,7 @@ def test_the_contract_is_complete() -> None:
         "generate_form",
         "generate_reply",
         "generate_request",
+        "manifest",
         "results_part",
         "status_reply",
         "stored_batch",
@@ -76,7 +77,7 @@ def test_no_two_schemas_share_an_id_or_a_title() -> None:
 @ALL
 def test_every_property_of_ours_is_described_or_refers_to_what_is(name: str) -> None:
     """A property's name may say it all, but the top level of what we send and return is explained."""
-    if name in {"edit_record", "generate_form", "generate_request", "results_part"}:
+    if name in {"edit_record", "generate_form", "generate_request", "manifest", "results_part"}:
         for key, found in schema(name)["properties"].items():
             assert "description" in found or "$ref" in found, key
 
@@ -149,6 +150,7 @@ def test_the_words_and_codes_are_the_vocabularys() -> None:
 
 def test_a_landed_picture_has_a_format_that_can_be_asked_for() -> None:
     assert tuple(schema("edit_record")["$defs"]["file"]["properties"]["format"]["enum"]) == OUTPUT_FORMATS
+    assert tuple(schema("manifest")["$defs"]["picture"]["properties"]["format"]["enum"]) == OUTPUT_FORMATS
 
 
 def test_one_pattern_describes_an_address_wherever_one_stands() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import sys
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from fsspec.registry import _registry as fsspec_classes
 from PIL import Image
 
 from airflow_aluo.protocol.errors import AluoRequestInvalid
-from airflow_aluo.storage import Folder, load_photos, local_path
+from airflow_aluo.storage import Folder, load_photos, local_path, opened_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +94,12 @@ class Store:
     @property
     def atomic_put(self) -> bool:
         return self.address.startswith("s3")
+
+
+@pytest.fixture(params=["local", "store"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, store: Store) -> Folder:
+    """A folder of each kind."""
+    return Folder(str(tmp_path / "folder") if request.param == "local" else store.address)
 
 
 def keep(folder: Folder, content: bytes, name: str = "1.png") -> str:
@@ -348,3 +356,97 @@ def test_an_address_that_is_named_in_an_error_is_named_without_its_query(tmp_pat
     with pytest.raises(AluoRequestInvalid) as caught:
         load_photos([f"{tmp_path}/1.png?signature=secret"])
     assert caught.value.problems[0].value == f"'{tmp_path}/1.png?…'"
+
+
+# --- what lies in a folder
+
+
+def test_a_folder_tells_what_lies_in_it(folder: Folder) -> None:
+    before = time.time()
+    address = keep(folder, b"content", "sets/one/1.png")
+    assert folder.address("sets/one/1.png") == address
+    assert folder.size("sets/one/1.png") == 7
+    assert folder.digest("sets/one/1.png") == hashlib.sha256(b"content").hexdigest()
+    assert folder.read("sets/one/1.png") == b"content"
+    written = folder.modified("sets/one/1.png")
+    assert written is not None
+    assert int(before) <= written <= time.time()
+    assert written == int(written)
+    with opened_source(address) as file:
+        assert file.read() == b"content"
+
+
+def test_a_folder_tells_of_nothing_where_nothing_lies(folder: Folder) -> None:
+    keep(folder, b"content", "1.png")
+    for name in ("2.png", "1.png/below", "folder/2.png"):
+        assert folder.size(name) is None
+        assert folder.digest(name) is None
+        assert folder.read(name) is None
+        assert folder.modified(name) is None
+
+
+def test_a_folder_sees_what_somebody_else_has_written(folder: Folder) -> None:
+    keep(folder, b"old", "1.png")
+    assert folder.size("1.png") == 3
+    keep(Folder(folder._address), b"newer", "1.png")
+    assert folder.size("1.png") == 5
+
+
+def test_files_and_folders_can_be_removed_and_what_is_not_there_is_fine(folder: Folder) -> None:
+    keep(folder, b"a", "sets/one/a.png")
+    keep(folder, b"b", "sets/one/deeper/b.png")
+    keep(folder, b"c", "sets/two/c.png")
+    folder.remove("sets/one")
+    folder.remove("sets/one")
+    folder.remove("nothing.png")
+    assert folder.read("sets/one/a.png") is None
+    assert folder.read("sets/one/deeper/b.png") is None
+    assert folder.read("sets/two/c.png") == b"c"
+    folder.remove("sets/two/c.png")
+    assert folder.size("sets/two/c.png") is None
+
+
+def test_who_owns_what_is_half_done_removes_it_and_nobody_elses(tmp_path: Path) -> None:
+    for owner in ("one", "other"):
+        (tmp_path / f".{owner}-0.part").touch()
+    keep(Folder(str(tmp_path), owner="one"), b"whole")
+    Folder(str(tmp_path), owner="one").tidy()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other-0.part", "1.png"]
+
+
+def test_what_a_killed_owner_left_half_done_in_a_store_is_removed(store: Store) -> None:
+    for name in (".one-0.part", ".other-0.part", "whole.png"):
+        store.filesystem.pipe_file(f"bucket/folder/{name}", b"x")
+    Folder(store.address, owner="one").tidy()
+    left = [] if not store.atomic_put else [".one-0.part"]  # there nobody writes such
+    assert store.paths() == sorted(f"bucket/folder/{name}" for name in [*left, ".other-0.part", "whole.png"])
+
+
+def test_what_is_there_is_replaced_only_if_that_is_asked(folder: Folder) -> None:
+    keep(folder, b"first")
+    with folder.scratch() as scratch:
+        scratch.write_bytes(b"second")
+        with pytest.raises(FileExistsError):
+            folder.keep(scratch, "1.png", replace=False)
+        folder.keep(scratch, "2.png", replace=False)
+    assert folder.read("1.png") == b"first"
+    assert folder.read("2.png") == b"second"
+
+
+def test_a_file_system_without_links_still_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", no_links)
+    folder = Folder(str(tmp_path))
+    for content in (b"first", b"second"):
+        with folder.scratch() as scratch:
+            scratch.write_bytes(content)
+            if content == b"first":
+                folder.keep(scratch, "1.png", replace=False)
+            else:
+                with pytest.raises(FileExistsError):
+                    folder.keep(scratch, "1.png", replace=False)
+    assert folder.read("1.png") == b"first"

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow_aluo.batch.rows import AN_EDIT, READERS, reader
-from airflow_aluo.protocol import photo_edit
+from airflow_aluo.protocol import chained, photo_edit
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
 
@@ -25,6 +25,7 @@ _SUBJECT: Final = "batch of photo edits"
 _EDITS: Final = (
     f"a list of edits, or the address of a file of them, named {', '.join(f'*{one}' for one in READERS)}"
 )
+_NO_RECORD: Final = f"{AN_EDIT}; give records of edits as photos, with prompts, or as an edit's image_files"
 _SOME: Final = "at least one; a task before this one can skip it where there is nothing to edit"
 
 #: Stand for what is known only when the task runs, and are right.
@@ -43,19 +44,22 @@ class _Asked:
     place: Callable[[str], str]
 
 
-def read(edits: Any, *, photos: Any, prompts: Any, shared: Mapping[str, Any]) -> list[PhotoEdit]:
+def read(edits: Any, *, photos: Any, prompts: Any, shared: Mapping[str, Any], log: Any) -> list[PhotoEdit]:
     """Return the edits in their order; of photos and prompts, all edits of the first photo come first.
 
     What a template makes of a list or of an edit is understood.
 
     :param edits: a sequence of edits' parameters, or the address of a file of them: one JSON object a line,
         or CSV, where a cell of ``image_urls`` or ``image_files`` is an address or a JSON list; or …
-    :param photos: … addresses, each a photo or a sequence of one edit's reference images; and …
+    :param photos: … addresses or edit records, each a photo or a sequence of one edit's reference images, or
+        the references to results that another batch returned; and …
     :param prompts: … sentences, or one.
     :param shared: parameters for the edits that do not name them themselves.
+    :param log: is told of records of edits that failed: they are left out.
     :raises AluoRequestInvalid: names the first things that are wrong and where; counts the rest.
     """
-    return _checked(_asked(edits, photos, prompts, _nothing_pends), shared, photo_edit.read)
+    asked = _asked(edits, _succeeded(_with(photos, _records), log), prompts, _nothing_pends)
+    return _checked(asked, shared, photo_edit.read)
 
 
 def check_known(
@@ -79,7 +83,7 @@ def check_known(
         photos, prompts = (None if pending(value) else value for value in (photos, prompts))
     if isinstance(address := _address(collection(edits)), str) and reader(address):
         edits = [_RIGHT]
-    photos = _A_PHOTO if pending(photos) else photos
+    photos = _A_PHOTO if pending(photos) else _with(photos, lambda _: [_A_PHOTO])
     prompts = _A_PROMPT if pending(prompts) else prompts
     check = partial(photo_edit.check_known, pending=pending)
     _checked(_asked(edits, photos, prompts, pending), shared, check)
@@ -150,7 +154,9 @@ def _of_list(edits: Sequence[Any], pending: Callable[[Any], bool]) -> Iterator[_
         if pending(item):
             continue
         edit = collection(item)
-        if isinstance(edit, Mapping):
+        if chained.is_record(edit) or chained.is_part(edit):
+            yield Problem(f"edits[{index}]", "an edit that was made already", _NO_RECORD)
+        elif isinstance(edit, Mapping):
             yield _Asked(edit, partial(_within, f"edits[{index}]."))
         else:
             yield Problem(f"edits[{index}]", shown(item), AN_EDIT)
@@ -187,9 +193,48 @@ def _images(photo: Any, pending: Callable[[Any], bool]) -> dict[str, list[Any]]:
             later.append(address)
         else:
             on_the_web = isinstance(address, str) and _WEB.match(address.lstrip())
-            images["image_urls" if on_the_web else "image_files"].append(address)
+            record = collection(address)
+            fetched = chained.is_record(record) and not record.get("files")
+            images["image_urls" if on_the_web or fetched else "image_files"].append(address)
+    found = chained.images(**images)
+    if not found.problems:  # else they are told with the edit
+        images = {"image_urls": list(found.urls), "image_files": list(found.files)}
     images["image_files" if images["image_files"] else "image_urls"] += later
     return images
+
+
+def _records(part: Any) -> list[Any]:
+    from airflow_aluo.batch.results import read_part
+
+    return list(read_part(part))
+
+
+def _succeeded(photos: Any, log: Any) -> Any:
+    """Return photos without the records of edits that failed: those of a batch before this one."""
+    from airflow_aluo.batch.results import without_failed
+
+    if optional(photos) is None or chained.is_record(collection(photos)):
+        return photos
+    given = [collection(photo) for photo in _many(photos)]
+    records = [photo for photo in given if chained.is_record(photo)]
+    if not any("error" in one for one in records):
+        return photos
+    without_failed(records, subject=_SUBJECT, log=log)
+    return [photo for photo in given if not (chained.is_record(photo) and "error" in photo)]
+
+
+def _with(photos: Any, records: Callable[[Any], list[Any]]) -> Any:
+    """Return photos with records in place of references to results of a batch.
+
+    :param records: returns those that a reference stands for.
+    """
+    if optional(photos) is None:
+        return photos
+    found: list[Any] = []
+    for photo in _many(photos):
+        part = collection(photo)
+        found += records(part) if chained.is_part(part) else [photo]
+    return found
 
 
 def _of_file(address: str) -> Iterator[_Asked | Problem]:

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from airflow_aluo.pace.line import Kind
 from airflow_aluo.pace.slots import Slots
 from airflow_aluo.protocol.errors import (
     AluoConnectionError,
@@ -19,7 +20,6 @@ from airflow_aluo.protocol.errors import (
 )
 from airflow_aluo.protocol.flows import Pause, Senses
 from airflow_aluo.task_store import TaskStoreError
-from airflow_aluo.transport.turns import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,11 +137,10 @@ class Conversing:
             return
         self._unknown_in_a_row += 1
         if self._unknown_in_a_row >= UNKNOWN_IN_A_ROW:
-            seen = error.seen if hasattr(error, "seen") else ""
             self.stop(
                 AluoUnknownOutcome(
                     f"{UNKNOWN_IN_A_ROW} submits in a row were never answered, and each may be charged; see "
-                    f"what is wrong, then clear this task ({seen or 'no answer'})"
+                    f"what is wrong, then clear this task ({error.seen or 'no answer'})"
                 )
             )
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
+from airflow_aluo.batch.photos import load
 from airflow_aluo.batch.remembered import to_json
-from airflow_aluo.durable import Look, Seen
-from airflow_aluo.protocol import flows, record, waiting
-from airflow_aluo.protocol.errors import AluoEditFailed, AluoError, AluoRequestRejected
-from airflow_aluo.protocol.flows import Pause, unknown_outcome
+from airflow_aluo.durable import look
+from airflow_aluo.protocol import flows
+from airflow_aluo.protocol.errors import AluoError
+from airflow_aluo.protocol.flows import unknown_outcome
 from airflow_aluo.protocol.schedule import RetryRule
-from airflow_aluo.protocol.waiting import Progress, missing
-from airflow_aluo.storage import load_photos
 from airflow_aluo.task_store import TaskStoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_aluo.batch.conversing import Conversing
+    from airflow_aluo.durable import Look
+    from airflow_aluo.protocol.calls import Upload
     from airflow_aluo.protocol.photo_edit import PhotoEdit
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.protocol.remembered import Entry
@@ -30,12 +32,14 @@ class OneEdit:
     """The :class:`~airflow_aluo.driving.AsyncWorld` of one edit.
 
     :param place: of the edit in the batch.
-    :param turn_taken: its submit may be sent at once; else it waits for a turn first.
+    :param photos: loaded, and a turn to submit was taken; ``None``: before a submit, both must be.
     """
 
-    def __init__(self, talk: Conversing, place: int, edit: PhotoEdit, *, turn_taken: bool) -> None:
+    def __init__(
+        self, talk: Conversing, place: int, edit: PhotoEdit, photos: Sequence[Upload] | None
+    ) -> None:
         self._talk, self._place, self._edit = talk, place, edit
-        self._turn_taken = turn_taken
+        self._photos = photos
 
     def now(self) -> float:
         """Epoch seconds."""
@@ -47,9 +51,9 @@ class OneEdit:
 
     async def keep(self, entry: Entry) -> None:
         """Remember an intent, once it is the edit's turn."""
-        if not self._turn_taken:
+        if self._photos is None:
+            self._photos = await load(self._edit)
             await self._talk.turn_to_submit(self._place)
-            self._turn_taken = True
         try:
             await self._talk.memory.keep(self._place, to_json(entry))
         except TaskStoreError as error:
@@ -70,13 +74,10 @@ class OneEdit:
         :raises AluoUnknownOutcome: it may have been accepted.
         :raises AluoError: it surely was not.
         """
-        photos = (
-            await asyncio.to_thread(load_photos, self._edit.image_files) if self._edit.image_files else ()
-        )
         talk = self._talk
         order = flows.order(
             self._edit,
-            photos,
+            self._photos or (),
             aluo_conn_id=talk.aluo_conn_id,
             estimated_credits=talk.account.credits_per_edit,
             rule=SUBMIT_RULE,
@@ -99,20 +100,8 @@ class OneEdit:
 
         :raises AluoApiError: Aluo refused to answer.
         """
-        now, talk = time.time(), self._talk
-        rule = record.wait_rule(pending, deadline=now + 3600, poll_interval=0.0, started_at=now)
-        one_look = waiting.stay(
-            record.task_id(pending), rule, Progress(), talk.senses, talk.log.debug, shorter_than=0.05
-        )
-        try:
-            found = await talk.driver.run(one_look)
-        except AluoEditFailed:
-            return Look(Seen.FAILED, pending)
-        except AluoRequestRejected as error:
-            if not missing(error):
-                raise
-            return Look(Seen.MISSING, pending, error)
-        if isinstance(found, Pause):
-            talk.refused(found)
-            return Look(Seen.RUNNING, pending)
-        return Look(Seen.SUCCEEDED, record.completed(pending, found, at=time.time()))
+        talk = self._talk
+        found = await talk.driver.run(look(pending, talk.senses, talk.log.debug))
+        if found.pause is not None:
+            talk.refused(found.pause)
+        return found

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from airflow_aluo.batch.files import opened
 from airflow_aluo.protocol import record
+from airflow_aluo.protocol.chained import is_part
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.record import EditCredits
 from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
@@ -27,6 +28,9 @@ MOST_IN_XCOM: Final = 48 << 10
 
 #: Most edit records that one reference stands for: what one mapped task gets.
 PIECE: Final = 100
+
+#: Most edits that a message names.
+_NAMED: Final = 5
 
 _SUBJECT: Final = "results of a batch"
 
@@ -104,6 +108,12 @@ def file_name(*, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
     return f"{'-'.join([*safe, digest]).lstrip('.')}.jsonl"
 
 
+def file_name_of(ti: Any) -> str:
+    """Return :func:`file_name` of a task instance."""
+    index = -1 if ti.map_index is None else ti.map_index
+    return file_name(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=index)
+
+
 def summary(records: Sequence[EditRecord], path: str | None) -> Summary:
     """Return how a batch went. ``path``: of :class:`Returned`."""
     errors = Counter(one["error"]["type"] for one in records if "error" in one)
@@ -118,11 +128,6 @@ def summary(records: Sequence[EditRecord], path: str | None) -> Summary:
         credits=_credits(records),
         path=path,
     )
-
-
-def is_part(value: Any) -> bool:
-    """Tell whether a value refers to a piece of results, rightly or not."""
-    return isinstance(value, Mapping) and "results" in value
 
 
 def read_part(part: Any) -> list[EditRecord]:
@@ -164,6 +169,33 @@ def expanded(edits: Any) -> list[Any]:
     if isinstance(edits, Sequence) and not isinstance(edits, str):
         return [one for item in edits[:] for one in expanded(item)]
     return [edits]
+
+
+def without_failed(edits: Sequence[EditRecord], *, subject: str, log: Any) -> list[tuple[int, EditRecord]]:
+    """Return the edits that have not failed, each with its position; warn of those that have.
+
+    :param subject: who asks.
+    :param log: the task's.
+    :raises AluoRequestInvalid: all have failed.
+    """
+    failed = [f"{who(edit)} ({edit['error']['message']})" for edit in edits if "error" in edit]
+    if failed and len(failed) == len(edits):
+        seen = f"no pictures, for all that were asked for failed: {some(failed)}"
+        raise AluoRequestInvalid(subject, [Problem("edits", seen, "an edit that succeeded")])
+    if failed:
+        log.warning("%d of %d edits failed and have no pictures: %s", len(failed), len(edits), some(failed))
+    return [(position, edit) for position, edit in enumerate(edits) if "error" not in edit]
+
+
+def who(edit: EditRecord) -> str:
+    """Return what a person knows an edit by."""
+    return edit["aluo_task_id"] or "one without an id"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _file(where: str, name: str) -> tuple[Folder, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_aluo.batch.conversing import CONCERN_ALL, Conversing, NotTriedError
 from airflow_aluo.batch.one import OneEdit
+from airflow_aluo.batch.photos import ahead, load
 from airflow_aluo.batch.progress import FIRST, LAST, Counts, line
 from airflow_aluo.batch.remembered import (
     after_failure,
@@ -21,21 +21,23 @@ from airflow_aluo.batch.remembered import (
 from airflow_aluo.batch.work import Outcome
 from airflow_aluo.driving import abegin, uninterrupted
 from airflow_aluo.durable import Step, decide
+from airflow_aluo.landing import land
 from airflow_aluo.protocol import record, waiting
 from airflow_aluo.protocol.errors import AluoError, AluoUnauthorized
 from airflow_aluo.protocol.remembered import Stage
 from airflow_aluo.protocol.vocabulary import STATUS_SUCCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from airflow_aluo.batch.memory import BatchMemory
     from airflow_aluo.batch.work import Work
     from airflow_aluo.durable import Attempt
+    from airflow_aluo.protocol.calls import Upload
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.protocol.remembered import Entry
 
-#: Pictures that are landed at once.
+#: Edits whose pictures are landed at once.
 LANDERS: Final = 8
 
 
@@ -51,7 +53,6 @@ class Batch:
         #: Something has changed that may end the batch's stay here.
         self._moved = asyncio.Event()
         self._landing = asyncio.Semaphore(LANDERS)
-        self._landers = ThreadPoolExecutor(LANDERS, thread_name_prefix="aluo-lands")
         #: Nothing is waited for any more; because Aluo refuses the key, if that is why.
         self._left = False
         self._refused: AluoUnauthorized | None = None
@@ -74,7 +75,6 @@ class Batch:
         finally:
             telling.cancel()
             self._talk.pace.unsubmitted = 0
-            self._landers.shutdown()
         self._say()
         return left
 
@@ -90,14 +90,15 @@ class Batch:
         """Begin with each edit: those that an earlier try has begun at once, the others in their turn."""
         new, seen, begun = self._sorted()
         self._begin(begun)
-        for number, place in enumerate(new):
+        for number, (place, loading) in enumerate(ahead(new, self._load)):
             self._talk.pace.unsubmitted = len(new) - number
             try:
+                photos = await loading
                 await self._talk.turn_to_submit(place)
-            except NotTriedError as error:
+            except AluoError as error:
                 self._fail(place, error, None)
             else:
-                self._begin([place], turn_taken=True)
+                self._begin([place], photos)
         self._talk.pace.unsubmitted = 0
         await self._until_ended()
         if not self._left:  # else each piece of the wait would end with a look at each of them
@@ -143,11 +144,16 @@ class Batch:
     def _attempt(self, place: int) -> Attempt:
         return replace(self._work.attempt, fingerprint=self._work.prints[place])
 
-    def _begin(self, places: Iterable[int], *, turn_taken: bool = False) -> None:
+    async def _load(self, place: int) -> Sequence[Upload]:
+        if self._talk.stopped is not None:
+            raise NotTriedError(self._talk.stopped)
+        return await load(self._work.edits[place])
+
+    def _begin(self, places: Iterable[int], photos: Sequence[Upload] | None = None) -> None:
         for place in places:
             if self._left:
                 return
-            task = asyncio.ensure_future(self._one(place, turn_taken=turn_taken))
+            task = asyncio.ensure_future(self._one(place, photos))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
 
@@ -169,10 +175,10 @@ class Batch:
 
     # --- one edit -------------------------------------------------------------------------------------------
 
-    async def _one(self, place: int, *, turn_taken: bool) -> None:
+    async def _one(self, place: int, photos: Sequence[Upload] | None) -> None:
         pending: EditRecord | None = None
         try:
-            entry = await self._begun(place, turn_taken=turn_taken)
+            entry = await self._begun(place, photos)
             pending = entry.edit
             if not pending["result_urls"]:
                 pending = await self._finished(place, entry)
@@ -194,12 +200,12 @@ class Batch:
             self._talk.log.exception("edit %d of the batch failed", place)
             self._fail(place, AluoError(f"{type(error).__name__}: {error}"), pending)
 
-    async def _begun(self, place: int, *, turn_taken: bool) -> Entry:
+    async def _begun(self, place: int, photos: Sequence[Upload] | None) -> Entry:
         """Return the edit that is to be waited for, or has succeeded already; submitted if need be."""
         entry = self._remembered(place)
         if self._work.resumed and entry is not None and entry.record is not None:
             return entry
-        edit = OneEdit(self._talk, place, self._work.edits[place], turn_taken=turn_taken)
+        edit = OneEdit(self._talk, place, self._work.edits[place], photos)
         try:
             return await abegin(edit, self._attempt(place), entry)
         except CONCERN_ALL as error:
@@ -230,9 +236,7 @@ class Batch:
     async def _landed(self, place: int, entry: Entry, finished: EditRecord) -> EditRecord:
         """Land an edit's pictures, and return its record with the files."""
         assert self._work.how.land is not None  # noqa: S101  # the caller has asked
-        loop = asyncio.get_running_loop()
-        files = await loop.run_in_executor(self._landers, self._work.how.land, finished)
-        landed = record.landed(finished, files, at=time.time())
+        landed = await land(finished, self._work.how.land, self._talk.driver, self._talk.log.debug)
         self._memory.later(place, to_json(replace(entry, record=landed)))
         return landed
 
@@ -244,7 +248,7 @@ class Batch:
         tried = not isinstance(error, NotTriedError)
         reason = error.reason if isinstance(error, NotTriedError) else error
         failed = (
-            record.not_accepted(edit, error, aluo_conn_id=self._talk.aluo_conn_id)
+            record.not_accepted(edit, reason, aluo_conn_id=self._talk.aluo_conn_id, tried=tried)
             if pending is None
             else record.failed(pending, error, at=time.time())
         )

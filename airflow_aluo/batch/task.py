@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_aluo import lineage
 from airflow_aluo.batch.conversing import Conversing
 from airflow_aluo.batch.memory import BatchMemory
 from airflow_aluo.batch.remembered import before_a_try, failure_to_json, from_json, prints, to_json
@@ -194,6 +195,11 @@ class BatchTask:
                 return await self._batch.run()
             finally:
                 self.outcomes = self._batch.outcomes
+
+    def report(self) -> None:
+        """Tell Airflow's lineage collector what was read and made."""
+        for one in self.records:
+            lineage.report_edit(self._hook, one)
 
     # --- ended from outside ---------------------------------------------------------------------------------
 

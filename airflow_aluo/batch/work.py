@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from airflow_aluo.durable import Attempt
+    from airflow_aluo.landing import How as Landing
     from airflow_aluo.protocol.errors import AluoError
     from airflow_aluo.protocol.photo_edit import PhotoEdit
-    from airflow_aluo.protocol.record import EditRecord, LandedFile
+    from airflow_aluo.protocol.record import EditRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,8 @@ class How:
     poll_interval: float | None
     tolerated_failures: int
     max_in_flight: int | None
-    #: Lands a finished edit's pictures; ``None`` where that is not asked.
-    land: Callable[[EditRecord], list[LandedFile]] | None
+    #: How pictures are landed; ``None`` where that is not asked.
+    land: Landing | None
     #: Leave the wait to the triggerer once everything is submitted.
     leave: bool
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -16,17 +15,10 @@ from airflow_aluo.airflow_names import (
     TaskDeferralTimeout,
     conf,
 )
-from airflow_aluo.arguments import (
-    OnClear,
-    OnUnknownOutcome,
-    choice,
-    count,
-    known_at_run_time,
-    seconds,
-    seconds_or_none,
-)
-from airflow_aluo.protocol import photo_edit, record
-from airflow_aluo.protocol.rendered import collection, optional, without_query
+from airflow_aluo.arguments import OnClear, OnUnknownOutcome, choice, count, seconds, seconds_or_none
+from airflow_aluo.edit_arguments import TEMPLATE_EXT, check_common, known_later
+from airflow_aluo.protocol import chained, photo_edit, record
+from airflow_aluo.protocol.rendered import optional
 from airflow_aluo.protocol.schedule import (
     BACKSTOP,
     DEFAULT_TIMEOUT,
@@ -34,8 +26,12 @@ from airflow_aluo.protocol.schedule import (
     WaitRule,
 )
 from airflow_aluo.task_errors import final_errors_fail
+from airflow_aluo.upstream import Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from os import PathLike
+
     from airflow.sdk import Context, XComArg
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
@@ -44,20 +40,13 @@ if TYPE_CHECKING:
     from airflow_aluo.protocol.remembered import Entry
     from airflow_aluo.protocol.vocabulary import AspectRatio, OutputFormat
 
+    _Photo = EditRecord | PathLike[str] | str
+    Photos = _Photo | Sequence[_Photo] | XComArg
+
 __all__ = ["PhotoEditOperator"]
 
 #: Names a mapped edit in the UI by its photo.
 _BY_PHOTO: Final = "{{ task.photo_name }}"
-
-
-#: What can be judged of an argument when the DAG is parsed, mapped or not.
-_CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "timeout": seconds,
-    "poll_interval": seconds_or_none,
-    "tolerated_failures": count,
-    "on_unknown_outcome": choice(OnUnknownOutcome),
-    "on_clear": choice(OnClear),
-}
 
 
 class PhotoEditOperator(BaseOperator):
@@ -77,7 +66,9 @@ class PhotoEditOperator(BaseOperator):
 
     :param prompt: what to change, in a sentence (templated; may name a ``.txt`` or ``.jinja`` file).
     :param image_urls: 1 to 5 addresses that Aluo can fetch (templated); or …
-    :param image_files: … 1 to 5 files to upload: local paths or object-storage addresses (templated).
+    :param image_files: … 1 to 5 files to upload: local paths or object-storage addresses (templated). Either
+        takes records of edits, too: ``image_urls=edit.output``, ``image_files=download.output``. Pictures
+        that were landed are uploaded, for their addresses may have expired.
     :param aspect_ratio: of the result; left out, Aluo decides (templated).
     :param output_format: of the result; png if left out (templated).
     :param num_images: how many results; 1 if left out. Not with files: the vendor's form has no such field
@@ -100,7 +91,7 @@ class PhotoEditOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (*photo_edit.PARAMETERS, "aluo_conn_id")
-    template_ext: Sequence[str] = (".txt", ".jinja")
+    template_ext: Sequence[str] = TEMPLATE_EXT
     template_fields_renderers: ClassVar[dict[str, str]] = {"image_urls": "json", "image_files": "json"}
     ui_color = "#e3f0ea"
 
@@ -111,8 +102,8 @@ class PhotoEditOperator(BaseOperator):
         self,
         *,
         prompt: str,
-        image_urls: Sequence[str] | str | XComArg | None = None,
-        image_files: Sequence[str] | str | XComArg | None = None,
+        image_urls: Photos | None = None,
+        image_files: Photos | None = None,
         aspect_ratio: AspectRatio | str | None = None,
         output_format: OutputFormat | str | None = None,
         num_images: int | str | None = None,
@@ -128,6 +119,7 @@ class PhotoEditOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(map_index_template=map_index_template or _BY_PHOTO, **kwargs)
+        self._upstream = Upstream.of("image_urls and image_files", [image_urls, image_files])
         self.prompt = prompt
         self.image_urls = image_urls
         self.image_files = image_files
@@ -142,7 +134,7 @@ class PhotoEditOperator(BaseOperator):
         self.tolerated_failures = count("tolerated_failures", tolerated_failures)
         self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
         self.on_clear = choice(OnClear)("on_clear", on_clear)
-        photo_edit.check_known(self._parameters(), pending=_pending)
+        photo_edit.check_known(self._parameters(), pending=known_later)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -150,12 +142,7 @@ class PhotoEditOperator(BaseOperator):
 
         What is mapped over is checked when Airflow makes each of them, before anything is sent.
         """
-        for name, check in _CHECKS.items():
-            if name in kwargs:
-                check(name, kwargs[name])
-        given = {name: kwargs[name] for name in photo_edit.PARAMETERS if name in kwargs}
-        mapped = {"prompt": "{{ mapped }}", "image_urls": "{{ mapped }}", "image_files": "{{ mapped }}"}
-        photo_edit.check_known(mapped | given, pending=_pending)
+        check_common(kwargs)
         partial: OperatorPartial = super().partial(**kwargs)
         if partial.kwargs.get("map_index_template") is None:  # older Airflows do not ask __init__
             partial.kwargs["map_index_template"] = _BY_PHOTO
@@ -164,10 +151,7 @@ class PhotoEditOperator(BaseOperator):
     @property
     def photo_name(self) -> str:
         """The first photo's name, for the UI."""
-        images = collection(optional(self.image_urls) or self.image_files or "")
-        if isinstance(images, Sequence) and not isinstance(images, str):
-            images = next(iter(images), "")
-        return without_query(str(images)).removesuffix("?…").rstrip("/").rpartition("/")[2]
+        return chained.first_name(self.image_urls, self.image_files)
 
     def resolve_template_files(self) -> None:
         """Read a file for the prompt only: an image whose name ends in ``.txt`` is no template."""
@@ -203,6 +187,7 @@ class PhotoEditOperator(BaseOperator):
         from airflow_aluo.durable import Attempt
 
         with final_errors_fail(), self._edit_of(context) as paid:
+            self._check_upstream()
             entry = paid.begin(
                 Attempt(
                     max_tries=context["ti"].max_tries,
@@ -215,7 +200,7 @@ class PhotoEditOperator(BaseOperator):
             with paid.paid(entry.edit):
                 paid.announce(entry.edit)
                 if entry.edit["result_urls"] or not self.wait_for_completion:
-                    return paid.finish(entry, entry.edit)
+                    return self._finish(paid, entry, entry.edit)
                 return self._wait(paid, entry)
 
     def _wait(self, paid: PaidEdit, entry: Entry) -> EditRecord:
@@ -234,10 +219,10 @@ class PhotoEditOperator(BaseOperator):
                 first_look_at=max(paid.wait_until, paid.looked_at + (self.poll_interval or 0.0)),
             )
         if not self.deferrable or paid.memory.owes:  # what is owed would be lost with the worker
-            return paid.finish(entry, paid.wait(entry.edit, rule))
+            return self._finish(paid, entry, paid.wait(entry.edit, rule))
         found = paid.peek(entry.edit, rule)
         if not isinstance(found, WaitRule):
-            return paid.finish(entry, found)
+            return self._finish(paid, entry, found)
         from airflow_aluo.triggers.photo_edit import PhotoEditTrigger
 
         return self.defer(
@@ -271,7 +256,14 @@ class PhotoEditOperator(BaseOperator):
         with final_errors_fail(), self._edit_of(context) as paid:
             entry = paid.resumed()
             with paid.paid(entry.edit):
-                return paid.finish(entry, ending(paid, entry.edit))
+                return self._finish(paid, entry, ending(paid, entry.edit))
+
+    def _finish(self, paid: PaidEdit, entry: Entry, edit: EditRecord) -> EditRecord:
+        from airflow_aluo.lineage import report_edit
+
+        finished = paid.finish(entry, edit)
+        report_edit(paid.hook, finished)
+        return finished
 
     def on_kill(self) -> None:
         """Say what becomes of the edit: there is no way to cancel it."""
@@ -285,9 +277,10 @@ class PhotoEditOperator(BaseOperator):
         self._paid = PaidEdit(context, AluoHook(self.aluo_conn_id), self.log)
         return self._paid
 
+    def _check_upstream(self) -> None:
+        """Name the task that should have sent the photos."""
+        if self._upstream.task_ids and optional(self.image_urls) is None:
+            self._upstream.check(self.image_files)
+
     def _parameters(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in photo_edit.PARAMETERS}
-
-
-def _pending(value: Any) -> bool:
-    return known_at_run_time(value, template_ext=PhotoEditOperator.template_ext)

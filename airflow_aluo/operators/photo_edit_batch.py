@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseOperator
 
@@ -15,20 +15,19 @@ from airflow_aluo.arguments import (
     amount,
     choice,
     count,
-    known_at_run_time,
     positive,
     seconds,
     seconds_or_none,
 )
 from airflow_aluo.batch import asked
-from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
-from airflow_aluo.protocol.rendered import optional, shown
+from airflow_aluo.batch.arguments import SHARED, OnPartialFailure, check_common, known_later
+from airflow_aluo.protocol.rendered import optional
 from airflow_aluo.protocol.schedule import BACKSTOP, DEFAULT_TIMEOUT, DEFAULT_TOLERATED_FAILURES
 from airflow_aluo.task_errors import final_errors_fail
 from airflow_aluo.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from airflow.sdk import Context, ObjectStoragePath, XComArg
@@ -37,39 +36,12 @@ if TYPE_CHECKING:
     from airflow_aluo.batch.results import ResultsPart
     from airflow_aluo.batch.task import BatchTask
     from airflow_aluo.batch.work import How
-    from airflow_aluo.protocol.record import EditRecord, LandedFile
+    from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.protocol.vocabulary import AspectRatio, OutputFormat
 
+    Photo = EditRecord | ResultsPart | str
+
 __all__ = ["PhotoEditBatchOperator"]
-
-OnPartialFailure = Literal["fail", "return"]
-
-
-def _pending(value: Any) -> bool:
-    return known_at_run_time(value, template_ext=())
-
-
-def _of_many(parameter: str, value: Any) -> None:
-    """Make sure that mapped tasks do not write their records over each other's."""
-    if str(value).lower().endswith(".jsonl") and not _pending(value):
-        expected = "a folder: each of the mapped tasks writes a file of its own"
-        raise AluoRequestInvalid("batch of photo edits", [Problem(parameter, shown(str(value)), expected)])
-
-
-_CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
-    "timeout": seconds,
-    "poll_interval": seconds_or_none,
-    "tolerated_failures": count,
-    "max_in_flight": positive,
-    "max_credits": amount,
-    "on_unknown_outcome": choice(OnUnknownOutcome),
-    "on_clear": choice(OnClear),
-    "on_partial_failure": choice(OnPartialFailure),
-    "results_path": _of_many,
-}
-
-#: Parameters that hold for every edit that does not name them itself.
-_SHARED: Final = ("aspect_ratio", "output_format", "num_images")
 
 
 class PhotoEditBatchOperator(BaseOperator):
@@ -87,7 +59,7 @@ class PhotoEditBatchOperator(BaseOperator):
 
     :param edits: dictionaries of ``PhotoEditOperator``'s parameters, or the address of a ``.jsonl`` or
         ``.csv`` file of them, local or in an object store (templated); or …
-    :param photos: … addresses of photos (templated), each edited by …
+    :param photos: … addresses of photos, or edits' records (templated), each edited by …
     :param prompts: … each of these sentences (templated).
     :param aspect_ratio: of edits that name none (templated); ``output_format``, ``num_images`` likewise.
     :param aluo_conn_id: the Airflow connection, of type ``aluo`` (templated).
@@ -103,6 +75,7 @@ class PhotoEditBatchOperator(BaseOperator):
         (``airflow_aluo/pace/slots.py``).
     :param max_credits: most that the whole batch may be estimated at; checked before anything is sent.
     :param max_bytes: largest picture that is landed; 64 MiB by default.
+    :param strict: do not land a picture in another format, or a ratio more than 2 % off, than was asked for.
     :param on_partial_failure: ``fail`` once everything else has finished, or ``return`` all records; those of
         failed edits have an ``error``. If no edit succeeds, the task fails in any case.
     :param on_unknown_outcome: see ``PhotoEditOperator``; ``on_clear``, too: a batch is returned as a whole.
@@ -114,7 +87,7 @@ class PhotoEditBatchOperator(BaseOperator):
         "edits",
         "photos",
         "prompts",
-        *_SHARED,
+        *SHARED,
         "aluo_conn_id",
         "destination",
         "results_path",
@@ -131,7 +104,7 @@ class PhotoEditBatchOperator(BaseOperator):
         self,
         *,
         edits: Sequence[Mapping[str, Any]] | str | Path | ObjectStoragePath | XComArg | None = None,
-        photos: Sequence[str | Sequence[str]] | str | XComArg | None = None,
+        photos: Sequence[Photo | Sequence[Photo]] | Photo | XComArg | None = None,
         prompts: Sequence[str] | str | XComArg | None = None,
         aspect_ratio: AspectRatio | str | None = None,
         output_format: OutputFormat | str | None = None,
@@ -146,6 +119,7 @@ class PhotoEditBatchOperator(BaseOperator):
         max_in_flight: int | None = None,
         max_credits: float | None = None,
         max_bytes: int = 64 << 20,
+        strict: bool = True,
         on_partial_failure: OnPartialFailure = "fail",
         on_unknown_outcome: OnUnknownOutcome = "fail",
         on_clear: OnClear = "auto",
@@ -167,22 +141,18 @@ class PhotoEditBatchOperator(BaseOperator):
         self.tolerated_failures = count("tolerated_failures", tolerated_failures)
         self.max_in_flight = positive("max_in_flight", max_in_flight)
         self.max_credits = amount("max_credits", max_credits)
-        self.max_bytes = max_bytes
+        self.max_bytes = positive("max_bytes", max_bytes) or 64 << 20
+        self.strict = strict
         self.on_partial_failure = choice(OnPartialFailure)("on_partial_failure", on_partial_failure)
         self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
         self.on_clear = choice(OnClear)("on_clear", on_clear)
         self._upstream = Upstream.of("edits", [edits, photos, prompts])
-        asked.check_known(edits, photos=photos, prompts=prompts, shared=self._shared(), pending=_pending)
+        asked.check_known(edits, photos=photos, prompts=prompts, shared=self._shared(), pending=known_later)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Check what all mapped batches have in common when the DAG is parsed, too."""
-        for name, check in _CHECKS.items():
-            if name in kwargs:
-                check(name, kwargs[name])
-        given = {name: kwargs.get(name, "{{ mapped }}") for name in ("edits", "photos", "prompts")}
-        shared = {name: kwargs.get(name) for name in _SHARED}
-        asked.check_known(given.pop("edits"), **given, shared=shared, pending=_pending)
+        check_common(kwargs)
         partial: OperatorPartial = super().partial(**kwargs)
         return partial
 
@@ -221,7 +191,7 @@ class PhotoEditBatchOperator(BaseOperator):
                 task.estimate(self.max_credits)
             task.recall(resumed=resumed)
             task.heard(seen or {})
-            how = self._how(task)
+            how = self._how(context)
             with paid_once(task.memory):
                 if left := task.run(how, resumed=resumed):
                     self._defer(task, left, how)
@@ -237,7 +207,9 @@ class PhotoEditBatchOperator(BaseOperator):
 
         if not any(optional(value) is not None for value in (self.edits, self.photos, self.prompts)):
             self._upstream.check(None, self.upstream_task_ids)
-        edits = asked.read(self.edits, photos=self.photos, prompts=self.prompts, shared=self._shared())
+        edits = asked.read(
+            self.edits, photos=self.photos, prompts=self.prompts, shared=self._shared(), log=self.log
+        )
         attempt = Attempt(
             max_tries=context["ti"].max_tries,
             fingerprint={},
@@ -247,20 +219,19 @@ class PhotoEditBatchOperator(BaseOperator):
         )
         return BatchTask(context, AluoHook(self.aluo_conn_id), self.log, edits, attempt)
 
-    def _how(self, task: BatchTask) -> How:
+    def _how(self, context: Context) -> How:
         from airflow_aluo.batch.work import How
-        from airflow_aluo.landing import land_all
-        from airflow_aluo.storage import Folder
+        from airflow_aluo.landing import how_of_task
 
-        def land(finished: EditRecord) -> list[LandedFile]:
-            folder = Folder(str(self.destination))
-            return land_all(finished, folder, task.account, max_bytes=self.max_bytes, tell=self.log.debug)
-
+        land = None
+        if (destination := optional(self.destination)) is not None:
+            options = {"max_bytes": self.max_bytes, "strict": self.strict}
+            land = how_of_task(context["ti"], str(destination), **options)
         return How(
             poll_interval=self.poll_interval,
             tolerated_failures=self.tolerated_failures,
             max_in_flight=self.max_in_flight,
-            land=None if optional(self.destination) is None else land,
+            land=land,
             leave=self.deferrable,
         )
 
@@ -278,16 +249,16 @@ class PhotoEditBatchOperator(BaseOperator):
     def _returned(
         self, context: Context, task: BatchTask, records: list[EditRecord]
     ) -> list[EditRecord] | list[ResultsPart]:
-        from airflow_aluo.batch.results import file_name, returned, summary
+        from airflow_aluo.batch.results import file_name_of, returned, summary
 
         ti = context["ti"]
-        index = -1 if ti.map_index is None else ti.map_index
-        name = file_name(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=index)
+        name = file_name_of(ti)
         found = returned(
             records, results_path=self.results_path, destination=self.destination, name=name, log=self.log
         )
         ti.xcom_push(key="summary", value=summary(records, found.path))
         task.memory.finish(len(records))
+        task.report()
         return found.value
 
     def on_kill(self) -> None:
@@ -297,4 +268,4 @@ class PhotoEditBatchOperator(BaseOperator):
             self._task.end()
 
     def _shared(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _SHARED}
+        return {name: getattr(self, name) for name in SHARED}

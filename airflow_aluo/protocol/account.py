@@ -55,7 +55,7 @@ class Account:
     #: Check certificates: with the usual authorities, or with those in the named file.
     verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
-    #: Hosts in private networks from which pictures may be fetched. Nothing asks for it yet: every host may.
+    #: Hosts in private networks from which pictures may be fetched: names, addresses, ranges of addresses.
     allow_private_hosts: tuple[str, ...] = ()
     #: What a person should look at, although it works.
     warnings: tuple[str, ...] = ()

@@ -226,13 +226,15 @@ class AluoPictureError(AluoError):
     Trying again helps against a transfer that broke, not where the picture is gone or too large.
 
     :param url: the address, without its query.
+    :param http_status: what the picture's host answered, if that is what is wrong.
     """
 
-    facts = ("url",)
+    facts = ("url", "http_status")
 
-    def __init__(self, message: str, *, url: str) -> None:
+    def __init__(self, message: str, *, url: str, http_status: int | None = None) -> None:
         super().__init__(message)
         self.url = url
+        self.http_status = http_status
 
 
 class AluoUnknownOutcome(AluoError):

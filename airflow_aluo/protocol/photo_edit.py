@@ -6,14 +6,14 @@ what is allowed. Source: https://aluo.ai/docs/api/photo-editor (read 2026-11-22)
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_aluo.protocol import chained
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
-from airflow_aluo.protocol.rendered import collection, optional, shown, whole_number
+from airflow_aluo.protocol.rendered import optional, shown, whole_number
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.protocol.vocabulary import (
     ASPECT_RATIOS,
@@ -24,6 +24,8 @@ from airflow_aluo.protocol.vocabulary import (
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+
+    from airflow_aluo.protocol.chained import Images
 
 #: The parameters of an edit, as the operator, the hook and the record name them.
 PARAMETERS: Final = (
@@ -47,9 +49,10 @@ _COUNT: Final = f"{MIN_REFERENCE_IMAGES} to {MAX_REFERENCE_IMAGES}"
 _EXPECTED: Final = {
     "prompt": "a sentence that says what to change",
     "image_urls": f"{_COUNT} http(s) addresses",
-    "image_urls[]": "an address that begins with http:// or https:// and holds no blanks",
+    "image_urls[]": "an address that begins with http:// or https:// and holds no blanks, or an edit record",
     "image_files": f"{_COUNT} local paths or object-storage addresses",
-    "image_files[]": "a local path or an object-storage address such as s3://conn@bucket/photo.jpg",
+    "image_files[]": "a local path or an object-storage address such as s3://conn@bucket/photo.jpg, "
+    "or the record of a landed edit",
     "aspect_ratio": f"one of {', '.join(ASPECT_RATIOS)}, or nothing to let Aluo decide",
     "output_format": f"one of {', '.join(OUTPUT_FORMATS)}, or nothing for png",
     "num_images": "a whole number, 1 or more",
@@ -104,20 +107,22 @@ def read(parameters: Mapping[str, Any]) -> PhotoEdit:
     """Return the edit that the parameters ask for.
 
     What a template renders is understood: ``"2"`` as 2, ``""`` and ``"None"`` as nothing, a list that
-    became text as the list, one address as a list of one.
+    became text as the list, one address as a list of one. Records of earlier edits stand for their pictures:
+    see :mod:`~airflow_aluo.protocol.chained`.
 
     :param parameters: any of :data:`PARAMETERS`.
     :raises AluoRequestInvalid: with everything that is wrong.
     """
+    images = chained.images(parameters.get("image_urls"), parameters.get("image_files"))
     edit = PhotoEdit(
         prompt=optional(parameters.get("prompt")) or "",
-        image_urls=tuple(map(_stripped, _addresses(parameters.get("image_urls")))),
-        image_files=tuple(map(_stripped, _addresses(parameters.get("image_files")))),
+        image_urls=images.urls,
+        image_files=images.files,
         aspect_ratio=_stripped(optional(parameters.get("aspect_ratio"))),
         output_format=_stripped(optional(parameters.get("output_format"))),
         num_images=whole_number(optional(parameters.get("num_images"))),
     )
-    problems = [*_unknown(parameters), *_source(edit), *_against_schema(edit)]
+    problems = [*unknown(parameters), *images.problems, *_source(edit, images), *_against_schema(edit)]
     if problems:
         raise AluoRequestInvalid("photo edit", problems)
     return edit
@@ -140,27 +145,15 @@ def check_known(parameters: Mapping[str, Any], *, pending: Callable[[Any], bool]
         if pending(value):
             known[name] = _STAND_INS.get(name)
         elif isinstance(value, list | tuple):
+            if any(map(pending, value)) and any(isinstance(item, Mapping) for item in value):
+                known[name] = _STAND_INS.get(name)  # what is right beside a record is not known yet
+                continue
             known[name] = [_STAND_INS.get(name) if pending(item) else item for item in value]
     read(known)
 
 
-def _addresses(value: Any) -> tuple[Any, ...]:
-    """Return a flat tuple of addresses; what is no text or path is left for the schema to refuse."""
-    value = optional(value)
-    if value is None:
-        return ()
-    value = collection(value)
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        value = [value]
-    return tuple(os.fspath(item) if isinstance(item, os.PathLike) else item for item in value)
-
-
-def _stripped(address: Any) -> Any:
-    """Return an address without the line break that a template left behind it."""
-    return address.strip() if isinstance(address, str) else address
-
-
-def _unknown(parameters: Mapping[str, Any]) -> list[Problem]:
+def unknown(parameters: Mapping[str, Any]) -> list[Problem]:
+    """Return a problem for each parameter that an edit does not have."""
     return [
         Problem(str(name), shown(value), f"one of the parameters {', '.join(PARAMETERS)}")
         for name, value in parameters.items()
@@ -168,17 +161,24 @@ def _unknown(parameters: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
-def _source(edit: PhotoEdit) -> list[Problem]:
+def _stripped(value: Any) -> Any:
+    """Return text without the line break that a template left behind it."""
+    return value.strip() if isinstance(value, str) else value
+
+
+def _source(edit: PhotoEdit, images: Images) -> list[Problem]:
     """Return what is wrong with where the photos come from: exactly one source must be given."""
     problems = []
     if edit.image_urls and edit.image_files:
         expected = "one of them: addresses that Aluo fetches, or files that are uploaded"
         problems.append(Problem("image_urls and image_files", "both given", expected))
-    if not edit.image_urls and not edit.image_files:
+    if not images.given:
         expected = f"image_urls ({_COUNT} addresses) or image_files ({_COUNT} files)"
         problems.append(Problem("image_urls and image_files", "no image given", expected))
     if edit.image_files and edit.num_images is not None:
         expected = "no num_images with image_files (Aluo's form has no such field); use image_urls"
+        if images.landed:
+            expected += " and output['result_urls'], for a record's landed files are uploaded"
         problems.append(Problem("num_images", shown(edit.num_images), expected))
     return problems
 

@@ -132,10 +132,14 @@ def failed(record: EditRecord, error: Exception, *, at: float) -> EditRecord:
     return found
 
 
-def not_accepted(edit: PhotoEdit, error: Exception, *, aluo_conn_id: str) -> EditRecord:
-    """Return the record of an edit that never got an id, with the reason."""
-    record = _empty(UNKNOWN if isinstance(error, AluoUnknownOutcome) else NOT_ACCEPTED)
-    return record | {"aluo_conn_id": aluo_conn_id, "request": edit.to_json(), "error": _error(error)}
+def not_accepted(edit: PhotoEdit, error: Exception, *, aluo_conn_id: str, tried: bool = True) -> EditRecord:
+    """Return the record of an edit that never got an id, with the reason.
+
+    :param tried: it was sent, or should have been; else others' failure kept it from being sent at all.
+    """
+    record = _empty(UNKNOWN if tried and isinstance(error, AluoUnknownOutcome) else NOT_ACCEPTED)
+    told = _error(error, "" if tried else "not tried: ")
+    return record | {"aluo_conn_id": aluo_conn_id, "request": edit.to_json(), "error": told}
 
 
 def of_edit(value: Any, *, aluo_conn_id: str) -> EditRecord:
@@ -266,11 +270,11 @@ def _empty(status: str) -> EditRecord:
     )
 
 
-def _error(error: Exception) -> EditError:
+def _error(error: Exception, beginning: str = "") -> EditError:
     """Say on one line what went wrong; addresses in it lose their query."""
     name = type(error).__name__
     text = re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", lambda found: without_query(found[0]), str(error))
-    message = " ".join(text.split()) or name
+    message = beginning + (" ".join(text.split()) or name)
     if len(message) > _MESSAGE:
         message = f"{message[: _MESSAGE - 1]}…"
     return EditError(type=name, message=message)

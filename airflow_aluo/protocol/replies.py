@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from airflow_aluo.protocol.envelope import Reply, content, excerpt, not_aluo, said, whole
 from airflow_aluo.protocol.errors import AluoPictureError, AluoServerError
-from airflow_aluo.protocol.rendered import without_query
+from airflow_aluo.protocol.rendered import named
 from airflow_aluo.protocol.schedule import retry_after
 from airflow_aluo.protocol.vocabulary import CODE_SERVER, STATUS_FAILED, STATUS_SUCCESS
 
@@ -128,9 +128,10 @@ def read_picture(reply: Reply, url: str) -> None:
         asked = retry_after(reply.headers, reply.at)
         message = f"the picture's host answered HTTP {status}"
         raise AluoServerError(message, http_status=status, retry_after=asked, definite=False)
-    address = without_query(url)
+    address = named(url)
     hint = "its address has expired or is gone: results are short-lived, land them soon"
-    raise AluoPictureError(f"picture {address} answered HTTP {status}: {hint}", url=address)
+    message = f"picture {address} answered HTTP {status}: {hint}"
+    raise AluoPictureError(message, url=address, http_status=status)
 
 
 def _envelope(reply: Reply) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin
 
 from airflow_aluo import __version__
 from airflow_aluo.protocol.envelope import Reply
 from airflow_aluo.protocol.errors import AluoConnectionError, AluoPictureError, AluoRequestInvalid, Problem
-from airflow_aluo.protocol.rendered import without_query
+from airflow_aluo.protocol.rendered import named
 
 if TYPE_CHECKING:
     import ssl
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.calls import Call
+    from airflow_aluo.transport.addresses import AddressRefused
 
 #: A longer reply is cut here, and then is no JSON any more: Aluo's are a few hundred bytes.
 MAX_REPLY_BYTES: Final = 1 << 20
@@ -33,12 +34,16 @@ CHUNK: Final = 1 << 16
 #: Redirects that the address of a picture may take. The API is never followed.
 MAX_REDIRECTS: Final = 3
 
+#: Whatever else an address may begin with (``file``, ``ftp``) is not asked.
+_WEB: Final = ("http://", "https://")
+
 #: Shortest text that is taken for a key where it stands in a reply.
 _KEY_LENGTH: Final = 12
 
 #: What the errors of libraries quote and nobody should read: a proxy's password, a signed address.
 _CREDENTIALS: Final = re.compile(r"//[^/@\s]+@")
-_QUERY: Final = re.compile(r"\?[^\s'\")]+")
+#: To the next blank, but for what closes a quotation.
+_QUERY: Final = re.compile(r"\?\S+?(?=['\")\]]*(?:\s|$))")
 
 
 def plain(headers: Mapping[str, str]) -> dict[str, str]:
@@ -94,7 +99,10 @@ class Encoded:
 
 
 def encode(account: Account, call: Call[Any]) -> Encoded:
-    """Return the call's bytes: the same for both drivers."""
+    """Return the call's bytes: the same for both drivers.
+
+    :raises AluoPictureError: a picture's address is no web address.
+    """
     headers = {
         "User-Agent": f"airflow-aluo/{__version__}",
         "Accept": "*/*",
@@ -106,6 +114,10 @@ def encode(account: Account, call: Call[Any]) -> Encoded:
         url = endpoint(account.base_url, call.path)
     else:
         url = _quoted(call.path)
+        if not url.startswith(_WEB):
+            address = named(call.path)
+            message = f"picture {address} cannot be fetched; expected: an address with http:// or https://"
+            raise AluoPictureError(message, url=address)
     if call.params:
         url = f"{url}?{urlencode(call.params)}"
     body: bytes | None = None
@@ -129,13 +141,24 @@ def redirected(call: Call[Any], request: Encoded, http_status: int, location: st
     """
     if call.with_key or http_status not in {301, 302, 303, 307, 308} or not location:
         return None
-    url = urljoin(request.url, location)
-    if request.hops == MAX_REDIRECTS or urlsplit(url).scheme not in {"http", "https"}:
-        address = without_query(call.path)
-        expected = f"to a web address, and at most {MAX_REDIRECTS} times"
-        message = f"picture {address} sends us on to {without_query(url)!r}; expected: {expected}"
-        raise AluoPictureError(message, url=address)
-    return replace(request, url=_quoted(url), hops=request.hops + 1)
+    url = location
+    try:
+        url = _quoted(urljoin(request.url, location))
+        if request.hops < MAX_REDIRECTS and url.startswith(_WEB):
+            return replace(request, url=url, hops=request.hops + 1)
+    except ValueError:  # no address at all, such as http://[::1
+        pass
+    address = named(call.path)
+    expected = f"to a web address, and at most {MAX_REDIRECTS} times"
+    message = f"picture {address} sends us on to {named(url)!r}; expected: {expected}"
+    raise AluoPictureError(message, url=address)
+
+
+def not_fetched(call: Call[Any], refused: AddressRefused) -> AluoPictureError:
+    """Return the error for a picture whose address leads, perhaps by redirects, where we may not ask."""
+    address = named(call.path)
+    message = f"picture {address} is not fetched, for it leads to {refused.why}; {refused.step}"
+    return AluoPictureError(message, url=address)
 
 
 @lru_cache
@@ -227,8 +250,8 @@ def no_reply(
     cause = error
     while (deeper := cause.__cause__ or cause.__context__) is not None and deeper is not outer:
         cause = deeper
-    why = f"{type(cause).__name__}: {cause}".rstrip(": ")
-    where = account.base_url if call.with_key else call.path
+    where = account.base_url if call.with_key else named(call.path)
+    why = f"{type(cause).__name__}: {cause}".rstrip(": ").replace(call.path, where)
     message = f"no reply from {where} ({why})"
     if not sent:
         hint = "check the connection's host, proxy and the network"

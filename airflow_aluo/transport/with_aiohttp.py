@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -16,13 +17,15 @@ from yarl import URL
 from airflow_aluo.pace.line import Kind
 from airflow_aluo.protocol.errors import AluoError, AluoRateLimited
 from airflow_aluo.protocol.flows import Pause, rest_asked
+from airflow_aluo.transport.addresses import AddressRefused, Guard, look_up
+from airflow_aluo.transport.resolving import GuardedResolver
 from airflow_aluo.transport.wire import (
-    CHUNK,
     Writer,
     authorities,
     encode,
     endpoint,
     no_reply,
+    not_fetched,
     plain,
     proxies_for,
     redirected,
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
     from types import TracebackType
+
+    from aiohttp.abc import AbstractResolver
 
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.calls import Call
@@ -56,7 +61,12 @@ class AiohttpDriver:
     def __init__(self, account: Account, turns: Turns | None = None) -> None:
         self._account = account
         self._pacing = turns
+        #: Looks share one, pictures another: only a picture's connections are guarded.
         self._session: aiohttp.ClientSession | None = None
+        self._pictures: aiohttp.ClientSession | None = None
+        self._guard = Guard(account)
+        self._ways: dict[tuple[str, ...], Way] = {}
+        self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,10 +77,9 @@ class AiohttpDriver:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections that looks share; the next look opens one."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        """Close the connections that calls share; the next call opens one."""
+        self._session = self._pictures = None
+        await self._opened.pop_all().aclose()
 
     async def run(self, flow: Flow[T], *, turn_taken: bool = False) -> T:
         """Return what the flow returns, or raise what it raises.
@@ -106,15 +115,19 @@ class AiohttpDriver:
         """Send one call and return its reply.
 
         :raises AluoConnectionError: no reply.
+        :raises AluoPictureError: a picture lies where this connection may not ask; see :class:`Guard`.
         """
         outer = sys.exception()
-        mark = None if call.repeatable else Mark()
+        mark = Mark() if call.with_key and not call.repeatable else None
+        failure: AluoError
         try:
             if mark is not None:
                 async with _open(force_close=True, trace_configs=[mark.trace]) as fresh:
-                    return await self._exchange(fresh, call)
-            async with self._free:
-                return await self._exchange(self._shared(), call)
+                    return await self._exchange(call, fresh)
+            async with self._free if call.with_key else self._free_for_pictures:
+                return await self._exchange(call)
+        except AddressRefused as refused:
+            failure = not_fetched(call, refused)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host name too long
             sent = mark is None or mark.connected
             failure = no_reply(self._account, call, error, outer, sent=sent)
@@ -126,16 +139,52 @@ class AiohttpDriver:
         return asyncio.Semaphore(MAX_CONNECTIONS)
 
     @cached_property
+    def _free_for_pictures(self) -> asyncio.Semaphore:
+        """As many again: a look does not wait until a picture is there."""
+        return asyncio.Semaphore(MAX_CONNECTIONS)
+
+    @cached_property
     def _way(self) -> Way:
         """The way to Aluo, settled once: finding it costs as much as a look."""
         return Way.to(self._account, endpoint(self._account.base_url, ""))
 
+    def _way_to(self, url: str) -> Way:
+        """Return the way to a picture, settled once for all of its host."""
+        origin = urlsplit(url)[:2]
+        if origin not in self._ways:
+            self._ways[origin] = Way.to(self._account, url)
+        return self._ways[origin]
+
     def _shared(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = _open()
+            self._opened.push_async_callback(self._session.close)
         return self._session
 
-    async def _exchange(self, session: aiohttp.ClientSession, call: Call[Any]) -> Reply:
+    async def _guarded(self, url: URL, way: Way, patience: float) -> aiohttp.ClientSession:
+        """Return the session that may fetch a picture from there.
+
+        :param patience: seconds that a name may take to resolve before it is left to the proxy.
+        :raises AddressRefused: none may.
+        """
+        host = url.raw_host or ""
+        self._guard.check(host)  # aiohttp resolves no number
+        if way.proxy:
+            if self._guard.asks_of(host):
+                found: list[str] = []
+                with suppress(OSError, UnicodeError):  # perhaps the proxy knows it
+                    looking = asyncio.to_thread(look_up, host, url.port)
+                    found = await asyncio.wait_for(looking, patience)
+                self._guard.passes(host, found)
+            return self._shared()  # the proxy connects, and may itself be anywhere: a person has named it
+        if self._pictures is None:
+            resolver = GuardedResolver(self._guard)
+            self._pictures = _open(resolver=resolver)
+            self._opened.push_async_callback(resolver.close)
+            self._opened.push_async_callback(self._pictures.close)
+        return self._pictures
+
+    async def _exchange(self, call: Call[Any], fresh: aiohttp.ClientSession | None = None) -> Reply:
         request, limits = encode(self._account, call), time_limits(self._account, call)
         timeout = aiohttp.ClientTimeout(
             total=limits.total,
@@ -145,10 +194,14 @@ class AiohttpDriver:
             sock_read=None if call.with_key and call.repeatable else limits.read,
         )
         while True:
-            way = self._way if call.with_key else Way.to(self._account, request.url)
+            if call.with_key:
+                url, way, session = _with_query(request.url), self._way, fresh or self._shared()
+            else:
+                url, way = URL(request.url, encoded=True), self._way_to(request.url)
+                session = await self._guarded(url, way, limits.connect)
             async with session.request(
                 request.method,
-                _with_query(request.url) if call.with_key else URL(request.url, encoded=True),
+                url,
                 headers=request.headers,
                 data=None if request.body is None else io.BytesIO(request.body),  # written bit by bit
                 timeout=timeout,
@@ -160,7 +213,7 @@ class AiohttpDriver:
                 further = redirected(call, request, response.status, headers.get("location"))
                 if further is None:
                     writer = Writer(self._account, call, response.status, headers)
-                    while chunk := await response.content.read(CHUNK):
+                    while chunk := await response.content.readany():  # what is there, not copied again
                         if not writer.write(chunk):
                             break
                     return writer.reply()
@@ -168,13 +221,16 @@ class AiohttpDriver:
 
 
 def _open(
-    *, force_close: bool = False, trace_configs: Sequence[aiohttp.TraceConfig] = ()
+    *,
+    force_close: bool = False,
+    resolver: AbstractResolver | None = None,
+    trace_configs: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # Proxies, authorities and the key are settled here for both drivers, not by the environment.
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        connector=aiohttp.TCPConnector(limit=0, force_close=force_close),
+        connector=aiohttp.TCPConnector(limit=0, force_close=force_close, resolver=resolver),
         trace_configs=list(trace_configs),
     )
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    LocationParseError,
+    NameResolutionError,
+    NewConnectionError,
+)
 
 from airflow_aluo.protocol.errors import AluoError, AluoRateLimited
 from airflow_aluo.protocol.flows import Pause, rest_asked
+from airflow_aluo.transport.addresses import AddressRefused, Guard, look_up
 from airflow_aluo.transport.wire import (
     CHUNK,
     Writer,
     authorities,
     encode,
     no_reply,
+    not_fetched,
     plain,
     proxies_for,
     redirected,
@@ -51,7 +62,10 @@ class RequestsDriver:
     def __init__(self, account: Account, pace: AccountPace | None = None) -> None:
         self._account = account
         self._pace = pace
+        #: Looks share one, pictures another: only a picture's connections are guarded.
         self._adapter: MarkingAdapter | None = None
+        self._pictures: MarkingAdapter | None = None
+        self._guard = Guard(account)
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +73,9 @@ class RequestsDriver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._adapter is not None:
-            self._adapter.close()
+        for adapter in (self._adapter, self._pictures):
+            if adapter is not None:
+                adapter.close()
 
     def run(self, flow: Flow[T]) -> T:
         """Return what the flow returns, or raise what it raises."""
@@ -94,32 +109,43 @@ class RequestsDriver:
         """Send one call and return its reply.
 
         :raises AluoConnectionError: no reply.
+        :raises AluoPictureError: a picture lies where this connection may not ask; see :class:`Guard`.
         """
         outer = sys.exception()
         limits = time_limits(self._account, call)
-        adapter = self._open(limits, fresh=not call.repeatable)
+        fresh = call.with_key and not call.repeatable
+        adapter = self._open(call, limits)
+        failure: AluoError
         try:
             return self._exchange(adapter, call, limits)
+        except AddressRefused as refused:
+            failure = not_fetched(call, refused)
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            sent = call.repeatable or adapter.connected
+            sent = not fresh or adapter.connected
             failure = no_reply(self._account, call, error, outer, sent=sent)
         finally:
-            if adapter is not self._adapter:
+            if fresh:
                 adapter.close()
         raise failure  # out here, it does not drag along what the library raised: that quotes headers
 
-    def _open(self, limits: TimeLimits, *, fresh: bool) -> MarkingAdapter:
-        if not fresh and self._adapter is not None:
-            return self._adapter
-        adapter = MarkingAdapter(limits.read)
-        if not fresh:
-            self._adapter = adapter
-        return adapter
+    def _open(self, call: Call[Any], limits: TimeLimits) -> MarkingAdapter:
+        if not call.with_key:
+            if self._pictures is None:
+                self._pictures = MarkingAdapter(limits.read, self._guard)
+            return self._pictures
+        if not call.repeatable:
+            return MarkingAdapter(limits.read)
+        if self._adapter is None:
+            self._adapter = MarkingAdapter(limits.read)
+        return self._adapter
 
     def _exchange(self, adapter: MarkingAdapter, call: Call[Any], limits: TimeLimits) -> Reply:
         request = encode(self._account, call)
         ends_at = time.monotonic() + limits.total
         while True:
+            proxies = proxies_for(self._account, request.url)
+            if not call.with_key:
+                self._check(request.url, proxies)
             # Not through a requests.Session: it would ask .netrc, the environment and cookies, and
             # read a redirect's body whole.
             with adapter.send(
@@ -127,7 +153,7 @@ class RequestsDriver:
                 stream=True,
                 timeout=(limits.connect, limits.read),
                 verify=authorities(self._account),
-                proxies=proxies_for(self._account, request.url),
+                proxies=proxies,
             ) as response:
                 status, headers = response.status_code, plain(_utf8_headers(response))
                 further = redirected(call, request, status, headers.get("location"))
@@ -141,6 +167,17 @@ class RequestsDriver:
                             raise TimeoutError(f"the reply did not end within {limits.total:g} seconds")
                     return writer.reply()
             request = further
+
+    def _check(self, url: str, proxies: dict[str, str]) -> None:
+        """Check what can be known of a picture's address before a connection is opened."""
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        self._guard.check(host)
+        if parts.scheme in proxies and self._guard.asks_of(host):
+            found: list[str] = []
+            with suppress(OSError, UnicodeError):  # perhaps the proxy knows it
+                found = look_up(host, parts.port)
+            self._guard.passes(host, found)
 
 
 def _utf8_headers(response: requests.Response) -> dict[str, str]:
@@ -158,13 +195,15 @@ class MarkingAdapter(HTTPAdapter):
     handshake or from the middle of an upload. For a paid request that is the question.
 
     :param write_timeout: seconds that an upload may take. Left alone, urllib3 gives it the time to connect.
+    :param guard: says which addresses connections may be opened to; without one, to all.
     """
 
     #: A connection was established, so bytes may have been sent.
     connected = False
 
-    def __init__(self, write_timeout: float) -> None:
+    def __init__(self, write_timeout: float, guard: Guard | None = None) -> None:
         self._write_timeout = write_timeout
+        self._guard = guard
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -188,9 +227,45 @@ class MarkingAdapter(HTTPAdapter):
         adapter = self
 
         class Marking(connection_class):  # type: ignore[misc]  # urllib3 names it by instance
+            def _new_conn(self) -> socket.socket:
+                # Before TLS says its first word. A proxy may be anywhere: a person has named it.
+                connect: Callable[[], socket.socket] = super()._new_conn
+                if adapter._guard is None or self.proxy is not None:
+                    return connect()
+                return _connected(self, self._dns_host, connect, adapter._guard)
+
             def connect(self) -> None:
                 super().connect()
                 adapter.connected = True
                 self.sock.settimeout(adapter._write_timeout)
 
         return Marking
+
+
+def _connected(
+    connection: Any, name: str, connect: Callable[[], socket.socket], guard: Guard
+) -> socket.socket:
+    """Return a socket that is connected to a permitted address of a connection's host.
+
+    The name is resolved once: what was checked is what is connected to.
+
+    :param name: the host's, with its dot at the end if it has one.
+    :param connect: connects to the connection's host, as urllib3 does.
+    """
+    try:
+        found = look_up(name, connection.port)
+    except socket.gaierror as error:
+        raise NameResolutionError(connection.host, connection, error) from error
+    except UnicodeError:
+        raise LocationParseError(f"{name!r}, label empty or too long") from None
+    failure: Exception = OSError(f"{name} has no address")
+    try:
+        for address in guard.permitted(name, found):
+            connection.host = address
+            try:
+                return connect()
+            except (NewConnectionError, ConnectTimeoutError) as error:
+                failure = error
+    finally:
+        connection.host = name  # TLS asks for this one's certificate
+    raise failure

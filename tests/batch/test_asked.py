@@ -1,6 +1,7 @@
 """Which edits a batch asks for: lists, files, photos and sentences; and what is said of bad ones."""
 
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -13,9 +14,9 @@ from airflow.sdk import DAG, ObjectStoragePath
 from airflow.sdk.io import attach
 
 from airflow_aluo.arguments import known_at_run_time
-from airflow_aluo.batch import asked
+from airflow_aluo.batch import asked, results
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
-from airflow_aluo.protocol import photo_edit
+from airflow_aluo.protocol import photo_edit, record
 from airflow_aluo.protocol.errors import AluoRequestInvalid
 from airflow_aluo.protocol.photo_edit import PhotoEdit
 
@@ -28,7 +29,7 @@ READ = [photo_edit.read(edit) for edit in EDITS]
 
 
 def read(edits: Any = None, *, photos: Any = None, prompts: Any = None, **shared: Any) -> list[PhotoEdit]:
-    return asked.read(edits, photos=photos, prompts=prompts, shared=shared)
+    return asked.read(edits, photos=photos, prompts=prompts, shared=shared, log=logging.getLogger())
 
 
 def pending(value: Any) -> bool:
@@ -213,6 +214,111 @@ def test_a_bad_photo_or_sentence_is_one_problem_however_often_it_is_used() -> No
 def test_a_number_of_results_that_an_upload_cannot_have_names_the_photo() -> None:
     found = problems(read, photos=[URL, "cup.png"], prompts=["Blue", "Red"], num_images=2)
     assert found == {"photos[1].num_images": "2"}
+
+
+# --- edits of edits
+
+
+def finished(name: str) -> record.EditRecord:
+    edit = record.of_edit(name, aluo_conn_id="aluo_default")
+    return edit | {"status": "SUCCESS", "result_urls": [f"https://cdn.example/{name}.png"]}
+
+
+def landed(name: str, pictures: int = 1) -> record.EditRecord:
+    files = [
+        record.LandedFile(
+            path=f"/data/{name}-{index}.png", sha256="0" * 64, bytes=9, width=3, height=3, format="png"
+        )
+        for index in range(pictures)
+    ]
+    return record.landed(finished(name), files, at=0.0)
+
+
+RECORDS = [finished("a"), landed("b"), landed("c", pictures=2)]
+GIVEN = [(), ("/data/b-0.png",), ("/data/c-0.png", "/data/c-1.png")]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [list, tuple, lambda edits: LazySequence(*edits), json.dumps, str, lambda edits: [*map(str, edits)]],
+)
+def test_each_record_of_an_edit_is_a_photo(written: Callable[[Any], Any]) -> None:
+    found = read(photos=written(RECORDS), prompts="Blue")
+    assert [edit.image_files for edit in found] == GIVEN
+    assert found[0].image_urls == ("https://cdn.example/a.png",)
+    assert read(photos=RECORDS[1], prompts="Blue") == [found[1]]
+
+
+def test_what_mapped_edits_returned_is_asked_for_once_as_photos_too() -> None:
+    lazy = LazySequence(*RECORDS)
+    assert len(read(photos=lazy, prompts=["Blue", "Red"])) == 6
+    assert lazy.requests == 1
+
+
+def test_records_may_be_reference_images_of_one_edit() -> None:
+    (edit,) = read(photos=[[landed("a"), "logo.png", str(landed("b"))]], prompts="Blue")
+    assert edit.image_files == ("/data/a-0.png", "logo.png", "/data/b-0.png")
+    (edit,) = read(photos=[[finished("a"), URL, str(finished("b"))]], prompts="Blue")
+    assert edit.image_urls == ("https://cdn.example/a.png", URL, "https://cdn.example/b.png")
+
+
+def test_an_edit_of_a_list_or_of_a_file_may_name_a_record(tmp_path: Path) -> None:
+    edits = [{"prompt": "Blue", "image_files": RECORDS[2]}, {"prompt": "Blue", "image_urls": [RECORDS[0]]}]
+    found = read(edits)
+    assert [edit.image_files for edit in found] == [GIVEN[2], ()]
+    assert read(file(tmp_path, "edits.jsonl", "\n".join(map(json.dumps, edits)))) == found
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Any:
+    """What a batch returned: references to pieces of a file."""
+    log = logging.getLogger(__name__)
+    many = [landed(f"edit_{index}") for index in range(150)]
+    return results.returned(many, results_path=str(tmp_path), destination=None, name="x.jsonl", log=log).value
+
+
+@pytest.mark.parametrize("written", [list, json.dumps, lambda parts: [*map(str, parts)]])
+def test_references_to_a_batchs_results_are_read(parts: Any, written: Callable[[Any], Any]) -> None:
+    found = read(photos=written(parts), prompts="Blue")
+    assert [edit.image_files for edit in found] == [(f"/data/edit_{index}-0.png",) for index in range(150)]
+
+
+def test_one_reference_is_what_a_mapped_batch_gets(parts: Any) -> None:
+    assert len(read(photos=parts[1], prompts="Blue")) == 50
+
+
+def test_before_the_task_runs_records_are_checked_and_references_are_not_read(parts: Any) -> None:
+    check(photos=[*RECORDS, *parts, {"results": "/no/such.jsonl"}], prompts="Blue")
+    check(photos={"results": "/no/such.jsonl"}, prompts="Blue")
+    check(photos=[[landed("a"), "{{ later }}"], [finished("a"), "{{ later }}"]], prompts="Blue")
+    unfinished = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    assert problems(check, photos=[URL, unfinished], prompts="Blue") == {"photos[1]": "edit_1 is SUBMITTED"}
+
+
+def test_records_that_cannot_be_edited_are_named_by_their_photo() -> None:
+    unfinished = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    failed = record.failed(unfinished, OSError("gone"), at=0.0)
+    photos = [*RECORDS, unfinished, failed, [landed("a"), URL], [finished("a"), "logo.png"]]
+    assert problems(read, photos=photos, prompts=["Blue", "Red"]) == {
+        "photos[3]": "edit_1 is SUBMITTED",
+        "photos[4]": "1 files and 1 addresses",
+        "photos[5]": "1 files and 1 addresses",
+    }
+
+
+def test_records_of_edits_that_failed_are_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    pending = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    failed = record.failed(pending, OSError("gone"), at=0.0)
+    assert len(read(photos=[RECORDS[0], failed, RECORDS[1]], prompts=["Blue", "Red"])) == 4
+    assert "1 of 3 edits failed and have no pictures: edit_1 (gone)" in caplog.text
+    with pytest.raises(AluoRequestInvalid, match="all that were asked for failed"):
+        read(photos=[failed, failed], prompts="Blue")
+
+
+def test_a_record_in_place_of_an_edits_parameters_says_where_records_go(parts: Any) -> None:
+    with pytest.raises(AluoRequestInvalid, match="give records of edits as photos, with prompts") as caught:
+        read([EDITS[0], RECORDS[0], parts[0]])
+    assert [one.parameter for one in caught.value.problems] == ["edits[1]", "edits[2]"]
 
 
 # --- files

@@ -18,14 +18,15 @@ EXAMPLES = PACKAGE.parent / "dags_examples"
 LAYERS = (
     ("airflow_aluo", "airflow_names", "signals_later"),
     ("protocol.errors", "protocol.rendered", "protocol.schedule", "protocol.schemas", "protocol.vocabulary"),
-    ("protocol.account", "protocol.envelope", "protocol.photo_edit"),
+    ("protocol.account", "protocol.chained", "protocol.envelope", "protocol.naming"),
+    ("protocol.photo_edit",),
     ("protocol.replies",),
     ("protocol.calls", "protocol.record"),
-    ("protocol.flows", "protocol.remembered"),
+    ("protocol.flows", "protocol.picture_set", "protocol.remembered"),
     ("protocol.waiting",),
     ("pace.durations", "pace.limiter", "pace.line", "pace.slots"),
     ("pace.planner",),
-    ("pace.account_pace",),
+    ("pace.account_pace", "transport.addresses"),
     (
         "accounts",
         "arguments",
@@ -37,6 +38,7 @@ LAYERS = (
         "retry_policy",
         "task_errors",
         "task_store",
+        "transport.resolving",
         "transport.turns",
         "transport.wire",
         "trigger_events",
@@ -46,19 +48,22 @@ LAYERS = (
         "announced",
         "batch.memory",
         "durable",
+        "edit_arguments",
         "edit_memory",
+        "intake",
         "remembered_wait",
         "storage",
         "transport.with_aiohttp",
         "transport.with_requests",
     ),
-    ("batch.conversing", "batch.files", "transport.sharing"),
-    ("batch.asked", "batch.one", "batch.results", "hooks", "landing", "paid_once"),
-    ("batch.work", "driving"),
-    ("batch.ending", "batch.run", "paid_edit"),
+    ("batch.conversing", "batch.files", "batch.photos", "lineage", "one_picture", "transport.sharing"),
+    ("batch.one", "batch.results", "hooks", "landing", "paid_once", "publishing"),
+    ("batch.asked", "batch.work", "driving"),
+    ("batch.arguments", "batch.ending", "batch.run", "paid_edit"),
     ("batch.task",),
     ("triggers",),
     ("operators", "sensors"),
+    ("decorators",),
     ("examples",),
 )
 
@@ -132,16 +137,19 @@ import json, sys
 from airflow.sdk import DAG, BaseOperator, BaseSensorOperator, Param
 
 seen = [sorted(sys.modules)]
+from airflow_aluo.decorators.photo_edit import photo_edit_task
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
+from airflow_aluo.operators.photo_publish import PhotoPublishOperator
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
 seen.append(sorted(sys.modules))
 with DAG("a_dag", schedule=None):
     edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls=["https://x.example/a.png"])
     wait = PhotoEditStatusSensor(task_id="wait", aluo_task_id=edit.output)
-    PhotoDownloadOperator(task_id="land", edits=wait.output, destination="/tmp")
+    land = PhotoDownloadOperator(task_id="land", edits=wait.output, destination="/tmp")
+    PhotoPublishOperator(task_id="publish", edits=land.output, destination="/tmp")
     PhotoEditBatchOperator(task_id="batch", edits=[{"prompt": "Blue", "image_urls": ["https://x.example/a.png"]}])
 seen.append(sorted(sys.modules))
 print(json.dumps(seen))
@@ -175,9 +183,11 @@ LATER = {
     "airflow_aluo.driving",
     "airflow_aluo.durable",
     "airflow_aluo.hooks.aluo",
+    "airflow_aluo.lineage",
     "airflow_aluo.paid_edit",
     "airflow_aluo.paid_once",
     "airflow_aluo.protocol.flows",
+    "airflow_aluo.publishing",
     "airflow_aluo.remembered_wait",
     "airflow_aluo.storage",
     "airflow_aluo.trigger_events",

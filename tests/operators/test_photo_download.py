@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,11 +21,16 @@ from cryptography.x509.oid import NameOID
 from PIL import Image
 
 from airflow_aluo.airflow_names import AirflowFailException, AirflowNotFoundException
-from airflow_aluo.batch.results import returned
+from airflow_aluo.batch.results import expanded, returned
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol import photo_edit, record
-from airflow_aluo.protocol.errors import AluoConnectionError, AluoEditFailed, AluoPictureError
+from airflow_aluo.protocol.errors import (
+    AluoConnectionError,
+    AluoEditFailed,
+    AluoPictureError,
+    AluoRequestInvalid,
+)
 from airflow_aluo.protocol.schemas import validator
 
 
@@ -112,10 +118,14 @@ def test_a_list_of_one_record_gives_a_list_back(finished: Any, tasks: Any, tmp_p
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.usefixtures("connections")
 def test_plain_addresses_need_no_connection(
-    finished: Any, tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, many: bool
+    finished: Any, played: Any, tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, many: bool
 ) -> None:
+    assert finished
     monkeypatch.delenv("AIRFLOW_CONN_ALUO_DEFAULT")
-    (url,) = finished["result_urls"]
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", played.url)
+    url = "http://cdn.example/a.png?signature=secret"
     found = tasks.run(land([url, url] if many else url, tmp_path))
     assert (found["aluo_task_id"], found["aluo_conn_id"], found["status"]) == (None, None, "UNKNOWN")
     assert len(found["files"]) == 1 + many
@@ -160,9 +170,9 @@ def test_a_reference_to_results_lands_all_of_its_pictures(
     finished: Any, tasks: Any, tmp_path: Path, as_text: Any
 ) -> None:
     part = parts([finished, finished | {"aluo_task_id": "edit_2"}], tmp_path)[1]
-    found = tasks.run(land(as_text(part) if as_text else part, tmp_path / "landed"))
+    found = expanded(tasks.run(land(as_text(part) if as_text else part, tmp_path / "landed")))
     assert [one["aluo_task_id"] for one in found] == ["edit_1", "edit_2"] * (part["edits"] // 2)
-    assert {path.name for path in (tmp_path / "landed").iterdir()} == {"edit_1-0.png", "edit_2-0.png"}
+    assert {path.name for path in (tmp_path / "landed").glob("*.png")} == {"edit_1-0.png", "edit_2-0.png"}
 
 
 @pytest.mark.parametrize("many", [list, tuple, lambda items: LazySequence(*items), str])
@@ -170,7 +180,7 @@ def test_references_and_records_may_be_mixed(finished: Any, tasks: Any, tmp_path
     first, second = parts([finished], tmp_path)
     task = land("{{ params.edits }}", tmp_path / "landed")
     task.edits = many([first, finished | {"aluo_task_id": "edit_2"}, second])
-    found = tasks.run(task)
+    found = expanded(tasks.run(task))
     assert [one["aluo_task_id"] for one in found] == [*["edit_1"] * 100, "edit_2", *["edit_1"] * 100]
 
 
@@ -322,7 +332,7 @@ def test_the_connections_certificates_are_used(
     finished: Any, encrypted: str, certificate: Path, connections: Any, tasks: Any, *, tmp_path: Path
 ) -> None:
     finished["result_urls"] = [f"{encrypted}/a.png"]
-    connections.set("https://aluo.example/api", verify=str(certificate))
+    connections.set("https://aluo.example/api", verify=str(certificate), allow_private_hosts="127.0.0.1")
     (file,) = tasks.run(land(finished, tmp_path / "landed"))["files"]
     assert file["format"] == "png"
 
@@ -331,9 +341,13 @@ def test_without_them_nothing_is_fetched(
     finished: Any, encrypted: str, connections: Any, tasks: Any, tmp_path: Path, *, clock: Any
 ) -> None:
     finished["result_urls"] = [f"{encrypted}/a.png"]
-    connections.set("https://aluo.example/api")
+    connections.set("https://aluo.example/api", allow_private_hosts="127.0.0.1")
+
+    async def soon(seconds: float) -> None:
+        clock.shift(seconds)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("time.sleep", clock.shift)
+        patch.setattr("asyncio.sleep", soon)
         with pytest.raises(AluoConnectionError, match=r"(?i)certificate.verify.failed"):
             tasks.run(land(finished, tmp_path / "landed"))
     assert list((tmp_path / "landed").iterdir()) == []
@@ -357,6 +371,7 @@ def test_what_is_no_picture_may_be_tried_again_and_leaves_nothing_behind(
     played: Any, tasks: Any, tmp_path: Path, *, status: int, body: bytes, said: str
 ) -> None:
     played.reply(status, body)
+    played.refuse(400, -1)  # no fresh address either
     edit = edit_record("edit_1", f"{played.url}/a.png?signature=secret")
     with pytest.raises(AluoPictureError, match=said) as caught:
         tasks.run(land(edit, tmp_path))
@@ -368,6 +383,213 @@ def test_a_picture_larger_than_allowed_is_not_kept(finished: Any, tasks: Any, tm
     with pytest.raises(AluoPictureError, match="expected at most 10"):
         tasks.run(land(finished, tmp_path, max_bytes=10))
     assert list(tmp_path.iterdir()) == []
+
+
+# --- addresses that have expired -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_one_look_asks_for_a_fresh_address(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path, *, status: int
+) -> None:
+    fresh = f"{played.url}/fresh.png?signature=new"
+    played.reply(status)
+    played.status("SUCCESS", fresh)
+    played.reply(200, png)
+    found = tasks.run(land(edit_record("edit_1", f"{played.url}/old.png"), tmp_path))
+    assert [what for what, _ in played.requests] == [
+        "GET /old.png",
+        "GET /photo-editor/status?taskId=edit_1",
+        "GET /fresh.png?signature=new",
+    ]
+    assert found["result_urls"] == [fresh]
+    assert Path(found["files"][0]["path"]).read_bytes() == png
+
+
+def test_a_fresh_address_that_has_expired_too_is_the_end(played: Any, tasks: Any, tmp_path: Path) -> None:
+    played.reply(403)
+    played.status("SUCCESS", f"{played.url}/fresh.png")
+    played.reply(403)
+    with pytest.raises(AluoPictureError, match=r"fresh.png answered HTTP 403"):
+        tasks.run(land(edit_record("edit_1", f"{played.url}/old.png"), tmp_path))
+    assert len(played.requests) == 3
+
+
+def test_a_look_that_finds_no_fresh_address_says_so_beside_the_expired_one(
+    played: Any, tasks: Any, tmp_path: Path
+) -> None:
+    played.reply(404)
+    played.refuse(404, -1)
+    with pytest.raises(AluoPictureError, match=r"old.png answered HTTP 404.*a look for a fresh address fail"):
+        tasks.run(land(edit_record("edit_1", f"{played.url}/old.png"), tmp_path))
+
+
+def test_a_look_that_finds_another_number_of_pictures_is_not_used(
+    played: Any, tasks: Any, tmp_path: Path
+) -> None:
+    played.reply(404)
+    played.status("SUCCESS", f"{played.url}/a.png", f"{played.url}/b.png")
+    with pytest.raises(AluoPictureError, match=r"old.png answered HTTP 404"):
+        tasks.run(land(edit_record("edit_1", f"{played.url}/old.png"), tmp_path))
+
+
+# --- many ------------------------------------------------------------------------------------------------
+
+
+def test_what_can_land_lands_before_the_task_fails(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path, *, logs: list[str]
+) -> None:
+    played.reply(200, b"no picture", headers={"Content-Type": "text/html"})
+    played.reply(200, png)
+    edits = [edit_record(f"edit_{number}", f"{played.url}/{number}.png") for number in range(5)]
+    with pytest.raises(AluoPictureError, match="is text/html"):
+        tasks.run(land(edits, tmp_path, at_once=1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"edit_{n}-0.png" for n in range(1, 5)]
+    assert any("1 of 5 edits did not land; the others are there" in line for line in logs)
+
+
+def test_two_pictures_with_one_name_are_named_before_anything_is_fetched(
+    played: Any, tasks: Any, tmp_path: Path
+) -> None:
+    edits = [edit_record(f"edit_{number}", f"{played.url}/a.png") for number in range(2)]
+    for if_exists in ("skip_identical", "overwrite", "skip", "fail"):
+        task = land(edits, tmp_path, name="{photo}.{ext}", if_exists=if_exists)
+        with pytest.raises(
+            AirflowFailException, match=r"calls picture 0 of edit_0 and picture 0 of edit_1 'a"
+        ):
+            tasks.run(task)
+    two = edit_record("edit_1", f"{played.url}/a.png", f"{played.url}/b.png")
+    with pytest.raises(AirflowFailException, match=r"add \{aluo_task_id\}, \{position\} or \{index\}"):
+        tasks.run(land(two, tmp_path, name="{aluo_task_id}.{ext}"))
+    assert played.requests == []
+
+
+def test_plain_addresses_are_named_by_their_position_and_one_bad_one_keeps_no_other_from_landing(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path
+) -> None:
+    played.reply(404)
+    played.reply(200, png)
+    urls = [f"{played.url}/{number}.png" for number in range(5)]
+    task = land(urls, tmp_path, name="{position}.{ext}", aluo_conn_id="aluo_default", at_once=1)
+    with pytest.raises(AluoPictureError, match="HTTP 404"):
+        tasks.run(task)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "2.png", "3.png", "4.png"]
+
+
+@pytest.mark.parametrize("if_exists", ["skip", "fail", "skip_identical"])
+def test_what_somebody_writes_while_a_picture_is_fetched_is_not_written_over(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path, *, if_exists: str
+) -> None:
+    there = tmp_path / "edit_1-0.png"
+    Image.new("RGB", (8, 6), "blue").save(tmp_path / "theirs.png")
+    theirs = (tmp_path / "theirs.png").read_bytes()
+    played.reply(200, png, meanwhile=lambda: there.write_bytes(theirs))
+    task = land(edit_record("edit_1", f"{played.url}/a.png"), tmp_path, if_exists=if_exists)
+    if if_exists == "skip":
+        (file,) = tasks.run(task)["files"]
+        assert (file["width"], file["height"]) == (8, 6)
+    else:
+        with pytest.raises(AluoPictureError, match="another file stands at"):
+            tasks.run(task)
+    assert there.read_bytes() == theirs
+
+
+def test_trouble_with_one_file_keeps_no_other_picture_from_landing(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "edit_0-0.png").mkdir()
+    played.reply(200, png)
+    edits = [edit_record(f"edit_{number}", f"{played.url}/{number}.png") for number in range(4)]
+    with pytest.raises(AluoPictureError, match="IsADirectoryError"):
+        tasks.run(land(edits, tmp_path, if_exists="overwrite", at_once=1))
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 3
+
+
+def test_one_look_serves_all_pictures_of_an_edit(played: Any, tasks: Any, png: bytes, tmp_path: Path) -> None:
+    played.reply(403)
+    played.status("SUCCESS", f"{played.url}/x.png", f"{played.url}/y.png")
+    played.reply(200, png)
+    edit = edit_record("edit_1", f"{played.url}/a.png", f"{played.url}/b.png")
+    found = tasks.run(land(edit, tmp_path, at_once=1))
+    assert [what for what, _ in played.requests].count("GET /photo-editor/status?taskId=edit_1") == 1
+    assert found["result_urls"] == [f"{played.url}/x.png", f"{played.url}/y.png"]
+    assert len(found["files"]) == 2
+
+
+def test_more_records_than_xcom_should_hold_are_returned_by_reference(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path
+) -> None:
+    played.reply(200, png)
+    edits = [edit_record(f"edit_{number}", f"{played.url}/{number}.png") for number in range(150)]
+    found = tasks.run(land(edits, tmp_path))
+    assert [part["edits"] for part in found] == [100, 50]
+    assert [edit["aluo_task_id"] for edit in expanded(found)] == [f"edit_{number}" for number in range(150)]
+    assert all(edit["files"] for edit in expanded(found))
+
+
+def test_no_more_are_fetched_at_once_than_is_allowed(
+    played: Any, tasks: Any, png: bytes, tmp_path: Path
+) -> None:
+    under_way, most = [0], [0]
+
+    def slowly() -> None:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        time.sleep(0.02)
+        under_way[0] -= 1
+
+    played.reply(200, png, meanwhile=slowly)
+    edits = [edit_record(f"edit_{number}", f"{played.url}/{number}.png") for number in range(30)]
+    found = tasks.run(land(edits, tmp_path, at_once=3))
+    assert [one["aluo_task_id"] for one in found] == [f"edit_{number}" for number in range(30)]
+    assert 1 < most[0] <= 3
+    assert len(list(tmp_path.iterdir())) == 30
+
+
+def test_what_a_killed_try_left_half_done_is_removed_and_nothing_of_others(
+    finished: Any, tasks: Any, tmp_path: Path
+) -> None:
+    task = land(finished, tmp_path)
+    how = task._how({"ti": tasks.context(task)["ti"]})
+    with how.folder.scratch() as scratch:
+        left, others = scratch.with_suffix(".part"), tmp_path / ".another-1.part"
+        scratch.write_bytes(b"half")
+        others.write_bytes(b"half")
+        tasks.run(task)
+        assert not left.exists()
+        assert others.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("{nothing}.png", "not {nothing}"),
+        ("../{index}.png", r"no '\.\.'"),
+        ("/abs/{index}", "no slash at either end"),
+        ("{index!r}", "no more than a width"),
+        ("{index", "braces that match"),
+        ("a:b", "not the character ':'"),
+        ("", "not nothing"),
+    ],
+)
+def test_a_name_that_is_none_is_said_when_the_dag_is_parsed(name: str, said: str) -> None:
+    with pytest.raises(AluoRequestInvalid, match=said):
+        land({}, "/tmp", name=name)  # noqa: S108  # nothing is written
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": "{nobody}"}, {"if_exists": "x"}, {"at_once": -3}, {"max_bytes": "64MB"}]
+)
+def test_what_mapped_instances_have_in_common_is_checked_when_the_dag_is_parsed(
+    wrong: dict[str, Any],
+) -> None:
+    with pytest.raises(AluoRequestInvalid):
+        PhotoDownloadOperator.partial(task_id="land", destination="/tmp", **wrong)  # noqa: S108
+
+
+def test_what_to_do_with_what_is_there_is_one_of_four() -> None:
+    with pytest.raises(AluoRequestInvalid, match="skip_identical"):
+        land({}, "/tmp", if_exists="replace")  # noqa: S108  # nothing is written
 
 
 # --- where it lands --------------------------------------------------------------------------------------
@@ -392,16 +614,16 @@ def test_a_second_try_lands_at_the_same_place(finished: Any, tasks: Any, tmp_pat
 @pytest.mark.parametrize(
     ("name", "file_name"),
     [
-        ("../../x", "_.._x-0.png"),
-        ("..", "picture-0.png"),
-        ("/etc/passwd", "_etc_passwd-0.png"),
-        ("C:\\x\\y", "C__x_y-0.png"),
+        ("../../x", "x-0.png"),
+        ("..", "_-0.png"),
+        ("/etc/passwd", "etc_passwd-0.png"),
+        ("C:\\x\\y", "C_x_y-0.png"),
         ("a\x00b", "a_b-0.png"),
         (".hidden", "hidden-0.png"),
-        ("картина", "_______-0.png"),
-        ("x" * 300, f"{'x' * 100}-0.png"),
-        ("~/x", "__x-0.png"),
-        ("{{ ds }}", "___ds___-0.png"),
+        ("картина", "картина-0.png"),
+        ("x" * 300, f"{'x' * 71}-{hashlib.sha256(b'x' * 300).hexdigest()[:8]}-0.png"),
+        ("~/x", "x-0.png"),
+        ("{{ ds }}", "ds-0.png"),
     ],
 )
 def test_a_file_stays_in_the_folder_whatever_the_edit_is_called(
@@ -419,13 +641,13 @@ def test_a_file_stays_in_the_folder_whatever_the_edit_is_called(
 
 @pytest.mark.parametrize(
     ("path", "file_name"),
-    [("/", r"127\.0\.0\.1_\d+"), ("/%2e%2e%2f%2e%2e%2fx", "_2e_2e_2f_2e_2e_2fx"), ("/..", "")],
+    [("/", r"127\.0\.0\.1_\d+"), ("/%2e%2e%2f%2e%2e%2fx", "x"), ("/..", "")],
 )
 def test_a_file_stays_in_the_folder_whatever_its_address_is(
     finished: Any, played: Any, tasks: Any, tmp_path: Path, *, path: str, file_name: str
 ) -> None:
     assert finished
-    found = tasks.run(land(f"{played.url}{path}", tmp_path))
+    found = tasks.run(land(f"{played.url}{path}", tmp_path, aluo_conn_id="aluo_default"))
     landed = Path(found["files"][0]["path"])
     assert landed.parent == tmp_path
     assert re.fullmatch(rf"{file_name}-[0-9a-f]{{8}}-0\.png", landed.name)

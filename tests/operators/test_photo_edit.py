@@ -20,6 +20,7 @@ from airflow_aluo.airflow_names import (
     AirflowTaskTimeout,
 )
 from airflow_aluo.hooks.aluo import AluoHook
+from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import (
@@ -196,6 +197,115 @@ def test_photos_may_come_from_another_task(sandbox: Any, tasks: Any) -> None:
     tasks.run(first)
     found = tasks.start(second)
     assert found["request"]["image_urls"] == tasks.ti.xcoms["first", "result_urls"]
+
+
+# --- edits of edits --------------------------------------------------------------------------------------
+
+
+def run(tasks: Any, one: Any, **params: Any) -> Any:
+    """Run a task as Airflow does: what it returns is an XCom."""
+    found = tasks.run(one, **params)
+    tasks.ti.xcom_push("return_value", found)
+    return found
+
+
+@WAYS
+def test_the_record_of_an_edit_is_the_next_ones_photo(sandbox: Any, tasks: Any, *, deferrable: bool) -> None:
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=sandbox.photo)
+        second = edit(image_urls=first.output, deferrable=deferrable)
+    assert second.upstream_task_ids == {"first"}
+    before, found = run(tasks, first), run(tasks, second)
+    assert found["request"]["image_urls"] == before["result_urls"]
+
+
+def test_landed_pictures_are_uploaded_and_only_their_paths_are_kept(
+    sandbox: Any, tasks: Any, tmp_path: Path
+) -> None:
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=sandbox.photo, num_images=2)
+        land = PhotoDownloadOperator(task_id="land", edits=first.output, destination=str(tmp_path))
+        second = edit(image_files=land.output)
+    landed = [run(tasks, one) for one in (first, land)][-1]
+    found = run(tasks, second)
+    validator("edit_record").validate(found)
+    paths = [one["path"] for one in landed["files"]]
+    assert (found["request"]["image_urls"], found["request"]["image_files"]) == ([], paths)
+    stored = tasks.store.values["edit/aluo_edit"]
+    assert "sha256" not in stored
+    assert [one["name"] for one in sandbox.ledger["entries"][-1]["inputs"]] == [
+        Path(one).name for one in paths
+    ]
+
+
+def test_a_template_of_a_record_is_understood(sandbox: Any, tasks: Any) -> None:
+    before = tasks.run(edit(task_id="first", image_urls=sandbox.photo))
+    found = tasks.start(edit(image_urls="{{ params.before }}", wait_for_completion=False), before=before)
+    assert found["request"]["image_urls"] == before["result_urls"]
+
+
+def test_edits_can_be_mapped_over_the_records_of_mapped_edits(sandbox: Any, tasks: Any) -> None:
+    before = tasks.run(edit(task_id="first", image_urls=sandbox.photo))
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=sandbox.photo)
+        second: Any = PhotoEditOperator.partial(task_id="edit", prompt=PROMPT, wait_for_completion=False)
+        mapped = second.expand(image_urls=first.output)
+    one = mapped.unmap({"image_urls": before})
+    assert one.photo_name == before["result_urls"][0].rpartition("/")[2].partition("?")[0]
+    assert tasks.start(one)["request"]["image_urls"] == before["result_urls"]
+
+
+def test_an_upstream_task_that_returned_nothing_is_named_and_nothing_is_sent(
+    sandbox: Any, tasks: Any
+) -> None:
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=sandbox.photo)
+        second = edit(image_files=first.output)
+    with pytest.raises(AirflowFailException, match="nothing came; expected an edit record from task 'first'"):
+        tasks.start(second)
+    assert sandbox.calls == []
+
+
+def test_an_upstream_edit_that_never_landed_is_no_file_and_nothing_is_sent(sandbox: Any, tasks: Any) -> None:
+    with DAG("a_dag", schedule=None):
+        first = edit(task_id="first", image_urls=sandbox.photo, wait_for_completion=False)
+        second = edit(image_files=first.output)
+    run(tasks, first)
+    with pytest.raises(AirflowFailException, match="is SUBMITTED; expected a finished edit"):
+        tasks.start(second)
+    assert sandbox.calls == ["POST generate"]
+
+
+@pytest.mark.parametrize("land", [False, True], ids=["addresses", "landed"])
+def test_a_chain_whose_fourth_edit_is_cleared_pays_again_for_that_and_what_follows_only(
+    sandbox: Any, tasks: Any, tmp_path: Path, *, land: bool
+) -> None:
+    steps: list[BaseOperator] = []
+    with DAG("a_dag", schedule=None):
+        photo: Any = sandbox.photo
+        for number in range(1, 6):
+            steps.append(edit(task_id=f"edit_{number}", prompt=f"Change {number}", image_urls=photo))
+            photo = steps[-1].output
+            if land:
+                steps.append(
+                    PhotoDownloadOperator(task_id=f"land_{number}", edits=photo, destination=tmp_path)
+                )
+                photo = steps[-1].output
+    first_time = {one.task_id: run(tasks, one) for one in steps}
+    assert sandbox.accepted == 5
+    cleared = steps[6 if land else 3 :]  # with downstream, as Airflow's UI does
+    tasks.next_try(cleared=True)
+    second_time = {one.task_id: run(tasks, one) for one in cleared}
+    asked = [entry["prompt"] for entry in sandbox.ledger["entries"]]
+    assert asked == [f"Change {number}" for number in (1, 2, 3, 4, 5, 4, 5)]
+    assert sandbox.ledger["totals"]["charged"] == 7 * 35
+    third, fourth, fifth = first_time["edit_3"], second_time["edit_4"], second_time["edit_5"]
+    assert fourth["aluo_task_id"] != first_time["edit_4"]["aluo_task_id"]
+    if not land:
+        assert fourth["request"]["image_urls"] == third["result_urls"]
+        assert fifth["request"]["image_urls"] == fourth["result_urls"]
+    else:
+        assert fifth["request"]["image_files"] == [one["path"] for one in second_time["land_4"]["files"]]
 
 
 # --- looks that are taken when they are likely to pay ----------------------------------------------------

@@ -183,7 +183,7 @@ def test_a_picture_that_does_not_land_is_landed_by_the_next_try(
     sandbox.fault("html_picture", on="picture", prompt="number 1.")
     task = batch(3, destination=tmp_path, deferrable=deferrable)
     raised = fails(tasks, task, match=r"1 of 3 edits failed: \[1\] AluoPictureError")
-    assert "what came from" in str(raised)
+    assert "AluoPictureError: picture http" in str(raised)
     landed = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(landed) == 2
     found = tasks.run(task)
@@ -608,15 +608,17 @@ def test_a_person_who_breaks_it_off_does_not_lose_what_is_being_submitted(
 def test_whatever_goes_wrong_with_one_edit_fails_it_alone(
     sandbox: Any, tasks: Any, batch: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def land_all(finished: Any, *_: Any, **__: Any) -> Any:
-        if finished["request"]["prompt"] == "number 1.":
-            raise RuntimeError("a library's own trouble")
-        return []
+    troubles = iter(["a library's own trouble"])
+    link = os.link
 
-    monkeypatch.setattr("airflow_aluo.landing.land_all", land_all)
-    fails(
-        tasks, batch(destination=tmp_path), match=r"1 of 4 edits failed: \[1\] AluoError: RuntimeError: a lib"
-    )
+    def troubled(*given: Any, **options: Any) -> None:
+        for trouble in troubles:
+            raise RuntimeError(trouble)
+        link(*given, **options)
+
+    monkeypatch.setattr("os.link", troubled)
+    said = r"1 of 4 edits failed: \[\d\] AluoPictureError: .* RuntimeError: a library's own trouble"
+    fails(tasks, batch(destination=tmp_path), match=said)
     assert sandbox.accepted == 4
 
 

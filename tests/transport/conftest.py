@@ -143,7 +143,11 @@ class Server:
     """Serves a behaviour per connection; the last one holds for all that follow."""
 
     def __init__(
-        self, *behaviours: Callable[[Conversation], object], tls: ssl.SSLContext | None = None, port: int = 0
+        self,
+        *behaviours: Callable[[Conversation], object],
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._behaviours, self._tls = behaviours, tls
         #: Accepted TCP connections.
@@ -155,13 +159,14 @@ class Server:
         self.closing = False
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listening = socket.create_server(("127.0.0.1", port))
+        self.host = host
+        self._listening = socket.create_server((host, port))
         self.port = self._listening.getsockname()[1]
         self._start(self._accept)
 
     @property
     def url(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://{self.host}:{self.port}"
 
     def close(self) -> None:
         self.closing = True
