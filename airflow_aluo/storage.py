@@ -90,8 +90,14 @@ def _moved(scratch: Path, target: Path, *, replace: bool) -> Path:
 def opened_source(address: str) -> Iterator[BinaryIO]:
     """Give a file to read, wherever it lies. Raises what its store raises."""
     local = local_path(address)
-    opened: Any = _remote(address) if local is None else local
-    with opened.open("rb") as file:
+    if local is None:
+        remote = _remote(address)
+        opened: Any = remote.fs.open(
+            remote.path, "rb"
+        )  # its own open() tells the lineage what we tell better
+    else:
+        opened = local.open("rb")
+    with opened as file:
         yield file
 
 

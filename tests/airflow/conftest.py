@@ -1,10 +1,17 @@
-"""One real Airflow and one sandbox for all tests of this folder."""
+"""One real Airflow and one sandbox for all tests of this folder, and the systems that examples publish to."""
 
+import json
 import os
 import shutil
+import socket
+import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -13,6 +20,7 @@ import requests
 from airflow_aluo.demo.aluo import connection_environment, start_sandbox
 from airflow_aluo.demo.local_airflow import LocalAirflow
 from airflow_aluo.demo.processes import Processes
+from airflow_aluo.demo.settings import LOOPBACK, clean_environment, free_port
 
 #: An edit of 10 to 30 seconds takes a tenth to a third of one.
 SPEED = 100
@@ -51,11 +59,89 @@ def sandbox(processes: Processes) -> Sandbox:
     return Sandbox(start_sandbox(processes, "--speed", str(SPEED), "--no-rate-limit"))
 
 
+@dataclass(frozen=True)
+class Cms:
+    """A CMS that takes whatever it is sent: `requests` holds method, path, content type and JSON of each."""
+
+    url: str
+    requests: list[tuple[str, str, str, Any]] = field(default_factory=list)
+
+
 @pytest.fixture(scope="session")
-def airflow(processes: Processes, sandbox: Sandbox) -> Iterator[LocalAirflow]:
+def cms() -> Iterator[Cms]:
+    """A CMS on this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            found.requests.append((self.command, self.path, self.headers["Content-Type"], body))
+            self.send_response(204)
+            self.end_headers()
+
+        do_POST = do_PUT  # noqa: N815  # http.server's name
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
+            pass
+
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        found = Cms(f"http://{LOOPBACK}:{server.server_port}")
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield found
+        server.shutdown()
+
+
+@dataclass(frozen=True)
+class Store:
+    """An S3-compatible store. It starts with the first test that asks for the fixture `s3`."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def connection(self) -> str:
+        """An Airflow connection, as JSON."""
+        extra = {"endpoint_url": self.url, "region_name": "us-east-1"}
+        return json.dumps({"conn_type": "aws", "login": "a-test", "password": "a-test", "extra": extra})
+
+
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """The store's address, which Airflow has to know before it starts."""
+    return Store(free_port())
+
+
+@pytest.fixture(scope="session")
+def s3(processes: Processes, store: Store) -> Any:
+    """A client of the store, a process of its own, as boto3 has it."""
+    import boto3
+
+    command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(store.port)]
+    child = processes.start("s3", command, clean_environment())
+    deadline = time.monotonic() + 60
+    while True:
+        child.raise_if_ended()
+        with suppress(OSError), socket.create_connection((LOOPBACK, store.port)):
+            break
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return boto3.client(
+        "s3",
+        endpoint_url=store.url,
+        region_name="us-east-1",
+        aws_access_key_id="a-test",
+        aws_secret_access_key="a-test",
+    )
+
+
+@pytest.fixture(scope="session")
+def airflow(processes: Processes, sandbox: Sandbox, store: Store, cms: Cms) -> Iterator[LocalAirflow]:
     """A real Airflow with the example DAGs, whose connection `aluo_default` is the sandbox.
 
-    A test may add files to `airflow.dags_folder`, a copy; they are found within seconds.
+    `aws_default` is the store and `cms` the CMS. A test may add files to `airflow.dags_folder`, a copy; they
+    are found within seconds.
     """
     folder = processes.home / "dags"
     shutil.copytree(Path(__file__).parents[2] / "dags_examples", folder)
@@ -64,7 +150,12 @@ def airflow(processes: Processes, sandbox: Sandbox) -> Iterator[LocalAirflow]:
     with LocalAirflow(
         processes.home,
         dags_folder=folder,
-        environment={**connection_environment(sandbox.url), **measured},
+        environment={
+            **connection_environment(sandbox.url),
+            "AIRFLOW_CONN_AWS_DEFAULT": store.connection,
+            "AIRFLOW_CONN_CMS": json.dumps({"conn_type": "http", "host": cms.url}),
+            **measured,
+        },
         processes=processes,
     ) as airflow:
         yield airflow

@@ -1,5 +1,12 @@
-"""Every example, run by the scheduler of a real Airflow against the sandbox."""
+"""Examples, run by the scheduler of a real Airflow against the sandbox.
 
+Those with an object store are in `test_catalogue.py`.
+"""
+
+import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -20,9 +27,10 @@ FORM = {"photos": ["https://example.com/product.jpg"], "prompt": "Add a coffee c
 EXAMPLES: Mapping[str, tuple[dict[str, Any], int]] = {
     "aluo_photo_edit": ({}, 1),
     "aluo_mapped_edits": ({}, 5),
-    "aluo_chained_edits": ({}, 2),
+    "aluo_chained_edits": ({}, 3),
     "aluo_edit_form": ({**FORM, "aspect_ratio": "1:1", "num_images": 2}, 1),
     "aluo_batch_edits": ({}, 4),
+    "aluo_cms_publish": ({}, 1),
 }
 
 #: The tasks that land the pictures.
@@ -98,6 +106,37 @@ def test_a_batch_is_mapped_over(airflow: LocalAirflow, runs: Any) -> None:
     assert (summary["edits"], summary["succeeded"], summary["failed"]) == (4, 4, 0)
 
 
+def test_a_cms_is_told_once_what_was_published(airflow: LocalAirflow, runs: Any, cms: Any) -> None:
+    published = airflow.xcom("aluo_cms_publish", runs["aluo_cms_publish"], "publish")
+    manifest = Path(published["manifest"])
+    assert cms.requests == [
+        ("PUT", f"/sets/{published['set']}", "application/json", json.loads(manifest.read_text()))
+    ]
+    (picture,) = cms.requests[0][3]["pictures"]
+    assert manifest.parent.joinpath(picture["path"]).stat().st_size == picture["bytes"]
+
+
+#: Airflow's DAG processor in an environment without the providers that some examples need.
+PARSE = """
+import json, sys
+sys.modules |= dict.fromkeys(["airflow.providers.amazon.aws", "airflow.providers.http.operators", "s3fs"])
+from airflow.dag_processing.dagbag import DagBag
+
+bag = DagBag(dag_folder=sys.argv[1])
+print(json.dumps([bag.import_errors, sorted(bag.dags)]))
+"""
+
+
+def test_a_provider_that_is_not_there_breaks_no_example() -> None:
+    folder = Path(__file__).parents[2] / "dags_examples"
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(folder)], env=os.environ, capture_output=True, text=True, check=True
+    )
+    errors, dags = json.loads(done.stdout.splitlines()[-1])
+    assert errors == {}
+    assert dags == sorted({path.stem for path in folder.glob("*.py")} - {"aluo_cms_publish"})
+
+
 def test_the_edit_is_known_while_the_task_is_deferred(airflow: LocalAirflow, runs: Any) -> None:
     run_id = runs["aluo_chained_edits"]
     assert any(
@@ -114,6 +153,6 @@ def test_no_log_holds_the_key_or_what_a_trigger_sent(airflow: LocalAirflow, runs
     assert len(texts) > 10
     assert not [text for text in texts if KEY in text]
     fired = [line for text in texts for line in text.splitlines() if "Trigger fired event" in line]
-    assert len(fired) >= 9
+    assert len(fired) >= 12
     hidden = ("PhotoEditEvent<snapshot>", "PhotoEditEvent<batch>")
     assert all(any(one in line for one in hidden) and "result_urls" not in line for line in fired)

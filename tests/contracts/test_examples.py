@@ -26,7 +26,7 @@ dags = {
         "file": dag.fileloc.rpartition("/")[2],
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
-        "scheduled": dag.timetable.can_be_scheduled,
+        "starts_by_itself": dag.schedule is not None and not dag.is_paused_upon_creation,
         "doc": dag.doc_md,
         "tags": sorted(dag.tags),
         "conn_ids": sorted({getattr(task, "aluo_conn_id", None) or "aluo_default" for task in dag.tasks}),
@@ -58,7 +58,7 @@ def test_the_examples_are_parsed_without_errors_and_without_warnings(parsed: Any
 
 def test_an_example_spends_nothing_that_nobody_asked_for(parsed: Any) -> None:
     for dag in parsed[2].values():
-        assert (dag["catchup"], dag["max_active_runs"], dag["scheduled"]) == (False, 1, False)
+        assert (dag["catchup"], dag["max_active_runs"], dag["starts_by_itself"]) == (False, 1, False)
         assert dag["conn_ids"] == ["aluo_default"]
 
 

@@ -34,7 +34,10 @@ with DAG(dag_id="every_mode", schedule=None, catchup=False, params={"destination
             task_id=f"land_{wait.task_id}", edits=wait.output, destination="{{ params.destination }}"
         )
     PhotoDownloadOperator(
-        task_id="land_urls", edits=waits[0].output["result_urls"], destination="{{ params.destination }}"
+        task_id="land_urls",
+        edits=waits[0].output["result_urls"],
+        destination="{{ params.destination }}",
+        aluo_conn_id="aluo_default",  # addresses alone do not say whose they are
     )
 
 with DAG(dag_id="mapped_over_photos", schedule=None, catchup=False):
