@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import time
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_aluo.intake import Intake
 from airflow_aluo.pictures import RESULT_FORMATS, inspect
@@ -31,10 +30,6 @@ FETCH_RULE: Final = RetryRule(budget=60.0)
 
 #: Part by which a picture's ratio may differ from the one that was asked for.
 RATIO_TOLERANCE: Final = 0.02
-
-#: Bytes of a picture that are read at a time: each read, and each sum over what was read, lets another thread
-#: have the interpreter, and takes long to get it back while many pictures are on their way.
-_BUFFER: Final = 1 << 18
 
 _EXTENSIONS: Final = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 
@@ -106,19 +101,17 @@ class OnePicture:
 
     def _settle(self, scratch: Path, intake: Intake) -> LandedFile:
         """Check what has come, and give it its name."""
-        intake.complete()
-        with scratch.open("rb", buffering=_BUFFER) as file:
+        with intake.complete() as file:
             try:
                 # What came as long as announced is whole; what was not announced is read to its last pixel.
                 picture = inspect(file, RESULT_FORMATS, decode=intake.announced is None)
             except ValueError as error:
                 raise self._wrong(f"is {error}") from error
-            sha256 = _sha256(file)
         if intake.content_type not in {None, picture.content_type}:
             raise self._wrong(f"was announced as {intake.content_type}, and is {picture.content_type}")
         if other := _not_as_asked(self._request, picture):
             raise self._wrong(f"{other}; strict=False lands it all the same")
-        name = self._name(_EXTENSIONS[picture.format])
+        name, sha256 = self._name(_EXTENSIONS[picture.format]), intake.sha256.hexdigest()
         try:
             self._folder.keep(scratch, name, replace=self._if_exists == "overwrite")
         except FileExistsError:  # by now, or all along
@@ -148,14 +141,6 @@ class OnePicture:
             f"cannot land: {what} stands at {self._folder.address(name)}; choose another name or "
             'destination, remove it, or set if_exists="overwrite"'
         )
-
-
-def _sha256(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    file.seek(0)
-    while block := file.read(_BUFFER):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _not_as_asked(request: Mapping[str, Any], picture: Picture) -> str | None:
