@@ -68,9 +68,15 @@ def _remote(address: str) -> ObjectStoragePath:
     return ObjectStoragePath(address)
 
 
+def _make(folder: Path) -> None:
+    """Make a folder that is missing. Asked for each picture: a question is cheaper than an error."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def _moved(scratch: Path, target: Path, *, replace: bool) -> Path:
     """Move a local file to its name in the same file system, at one stroke."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make(target.parent)
     if not replace:
         try:
             target.hardlink_to(scratch)  # who comes second fails
@@ -126,7 +132,7 @@ class Folder:
             with tempfile.TemporaryDirectory(prefix="aluo-") as folder:
                 yield Path(folder, "picture")
             return
-        self._local.mkdir(parents=True, exist_ok=True)
+        _make(self._local)
         # In the same file system: it can be moved at one stroke.
         path = self._local / f"{self._part}{uuid.uuid4().hex}.part"
         try:

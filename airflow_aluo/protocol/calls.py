@@ -5,6 +5,7 @@ Source: https://aluo.ai/docs/api/photo-editor (read 2026-11-22).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -58,6 +59,8 @@ class Call(Generic[T]):
     read: Callable[[Reply], T]
     #: Sending it twice does no harm: it charges nothing and changes nothing.
     repeatable: bool
+    #: Epoch seconds after which it waits for no turn any more, even while the account rests.
+    by: float = math.inf
 
 
 def generate(edit: PhotoEdit, uploads: Sequence[Upload] = ()) -> Call[Acceptance]:
@@ -81,14 +84,15 @@ def generate(edit: PhotoEdit, uploads: Sequence[Upload] = ()) -> Call[Acceptance
     )
 
 
-def status(aluo_task_id: str) -> Call[Snapshot]:
-    """Look at an edit: GET ``/photo-editor/status``."""
+def status(aluo_task_id: str, *, by: float = math.inf) -> Call[Snapshot]:
+    """Look at an edit: GET ``/photo-editor/status``. ``by``: see :attr:`Call.by`."""
     return Call(
         method="GET",
         path=STATUS_PATH,
         params={"taskId": aluo_task_id},
         read=read_status,
         repeatable=True,
+        by=by,
     )
 
 

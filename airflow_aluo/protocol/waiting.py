@@ -138,7 +138,7 @@ def look(
     progress.looks += 1
     trouble: AluoError | None = None
     try:
-        snapshot = yield from once(calls.status(aluo_task_id))
+        snapshot = yield from once(calls.status(aluo_task_id, by=rule.deadline))
     except (AluoRateLimited, AluoRequestRejected, *NO_ANSWER) as error:
         trouble = error
         first = not progress.failures

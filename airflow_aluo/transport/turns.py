@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import TYPE_CHECKING
 
 from airflow_aluo.pace.line import Line
@@ -20,8 +22,11 @@ class Turns:
         self._line: Line[asyncio.Future[None]] = Line()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def take(self, kind: Kind) -> None:
-        """Wait for a turn, and count it as taken. Who is cancelled meanwhile leaves the line."""
+    async def take(self, kind: Kind, *, by: float = math.inf) -> None:
+        """Wait for a turn, and count it as taken. Who is cancelled meanwhile leaves the line.
+
+        :param by: epoch seconds after which the turn is taken in any case.
+        """
         if not self.pace.waiting and self.pace.delay() <= 0:
             self.pace.take()
             return
@@ -29,6 +34,13 @@ class Turns:
         self._line.join(kind, turn)
         self.pace.waiting = len(self._line)
         self._go_on()
+        try:
+            async with asyncio.timeout(None if by == math.inf else max(by - time.time(), 0.0)):
+                await self._until(turn, kind)
+        except TimeoutError:
+            self.pace.take()
+
+    async def _until(self, turn: asyncio.Future[None], kind: Kind) -> None:
         try:
             await turn
         except asyncio.CancelledError:

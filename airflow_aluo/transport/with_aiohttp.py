@@ -97,7 +97,8 @@ class AiohttpDriver:
                     await asyncio.sleep(wanted.seconds)
                     continue
                 if self._pacing and wanted.with_key and not turn_taken:
-                    await self._pacing.take(Kind.LOOK if wanted.repeatable else Kind.SUBMIT)
+                    kind = Kind.LOOK if wanted.repeatable else Kind.SUBMIT
+                    await self._pacing.take(kind, by=wanted.by)
                 turn_taken = False
                 try:
                     value = await self.exchange(wanted)

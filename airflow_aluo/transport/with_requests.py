@@ -90,7 +90,7 @@ class RequestsDriver:
                     time.sleep(wanted.seconds)
                     continue
                 if self._pace and wanted.with_key:
-                    while (delay := self._pace.delay()) > 0:
+                    while (delay := min(self._pace.delay(), wanted.by - time.time())) > 0:
                         time.sleep(delay)
                     self._pace.take()
                 try:

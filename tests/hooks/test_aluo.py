@@ -379,3 +379,18 @@ def test_a_wait_can_follow_a_rule_of_its_own(played: Any) -> None:
     played.status("SUCCESS", "https://cdn.example/a.png")
     snapshot = asyncio.run(AluoHook().await_snapshot("edit_1", WaitRule(deadline=0.0)))
     assert snapshot.result_urls == ("https://cdn.example/a.png",)
+
+
+@pytest.mark.parametrize("by", ["sync", "async"])
+def test_the_last_look_at_the_deadline_waits_for_no_rest_of_the_account(played: Any, by: str) -> None:
+    played.refuse(429, 429, headers={"Retry-After": "86400"})
+    hook, now = AluoHook(), time.time()
+    rule = WaitRule(deadline=now + 1.0, first_look_at=now, poll_interval=0.2)
+    pending = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    waits: dict[str, Callable[[], Any]] = {
+        "sync": lambda: hook.complete(pending, rule),
+        "async": lambda: asyncio.run(hook.await_snapshot("edit_1", rule)),
+    }
+    with pytest.raises(AluoEditTimedOut):
+        waits[by]()
+    assert len(played.requests) == 2

@@ -148,3 +148,17 @@ async def test_a_batchs_last_submits_go_before_all_looks(unsubmitted: int) -> No
     before = [kind for kind, _ in taken].count(Kind.LOOK)
     assert before == 0 if unsubmitted else before >= 5
     await gone(looks)
+
+
+async def test_who_has_a_deadline_waits_no_longer_even_while_the_account_rests() -> None:
+    of = turns(600)
+    of.refused(300.0)
+    patient = lined_up(of, Kind.LOOK, 2)
+    await asyncio.sleep(0)
+    before = of.pace.delay()
+    await asyncio.wait_for(of.take(Kind.LOOK, by=time.time() + 0.05), 5)
+    await asyncio.wait_for(of.take(Kind.LOOK, by=time.time() - 1), 5)
+    assert of.pace.waiting == 2, "the others go on waiting"
+    assert before > 290
+    assert of.pace.delay() > 290
+    await gone(patient)
