@@ -9,6 +9,7 @@ try:
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
+        DownstreamTasksSkipped,
         TaskDeferralError,
         TaskDeferralTimeout,
     )
@@ -21,6 +22,7 @@ except ImportError:  # pragma: no cover  # Airflow 3.1
         AirflowSensorTimeout,
         AirflowSkipException,
         AirflowTaskTimeout,
+        DownstreamTasksSkipped,
         TaskDeferralError,
         TaskDeferralTimeout,
     )
@@ -32,6 +34,7 @@ __all__ = [
     "AirflowSensorTimeout",
     "AirflowSkipException",
     "AirflowTaskTimeout",
+    "DownstreamTasksSkipped",
     "TaskDeferralError",
     "TaskDeferralTimeout",
     "conf",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 #: deferred, and wipes it at the next try.
 SUBMITTED: Final = "submitted"
 
+#: The XCom that holds the edits under review, in the order of the options; then with what was decided.
+REVIEWED: Final = "reviewed"
+
 
 def announce(ti: Any, pending: EditRecord) -> None:
     """Tell of an edit that is waited for."""

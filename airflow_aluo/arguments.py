@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
-from airflow_aluo.protocol.rendered import shown
+from airflow_aluo.protocol.rendered import optional, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: What to do where a file has a picture's name already.
 IfExists = Literal["skip_identical", "overwrite", "skip", "fail"]
 OnClear = Literal["auto", "reuse", "new"]
 OnUnknownOutcome = Literal["fail", "resubmit"]
+
+
+@contextmanager
+def told_of(subject: str | None, unharmed: str = "nothing was sent") -> Iterator[None]:
+    """Let what is wrong be told of who asks: the checks below know only of values.
+
+    :param subject: what cannot be used; ``None`` to leave that as it is told.
+    :param unharmed: what has therefore not been done.
+    """
+    try:
+        yield
+    except AluoRequestInvalid as error:
+        told = AluoRequestInvalid(subject or error.subject, error.problems, unharmed=unharmed)
+        raise told from error.__cause__
 
 
 def seconds(parameter: str, value: Any) -> float:
@@ -23,7 +38,7 @@ def seconds(parameter: str, value: Any) -> float:
     :raises AluoRequestInvalid: it is none, or has no end.
     """
     given = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(given, int | float) and 0 <= given < 1e9:  # noqa: PLR2004  # beyond it lies infinity
+    if isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < 1e9:  # noqa: PLR2004  # infinity
         return float(given)
     raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "seconds, 0 or more")])
 
@@ -61,6 +76,16 @@ def amount(parameter: str, value: Any) -> float | None:
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
         return value
     raise AluoRequestInvalid("photo edit", [Problem(parameter, shown(value), "credits, more than 0")])
+
+
+def folder(parameter: str, value: Any) -> None:
+    """Make sure that a destination is named, as far as that is known: nothing is no folder.
+
+    :raises AluoRequestInvalid: none is.
+    """
+    if isinstance(value, str | None) and optional(value) is None:
+        expected = "a local folder, or an object-storage address such as s3://conn@bucket/folder"
+        raise AluoRequestInvalid("destination", [Problem(parameter, shown(value), expected)])
 
 
 def choice(literal: Any) -> Callable[[str, Any], Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from airflow_aluo.arguments import IfExists
     from airflow_aluo.pictures import Picture
+    from airflow_aluo.protocol.flows import Watcher
     from airflow_aluo.storage import Folder
     from airflow_aluo.transport.with_aiohttp import AiohttpDriver
 
@@ -42,10 +43,11 @@ class OnePicture:
     :param request: what was asked for and is to be checked; empty for nothing.
     :param if_exists: what to do where a file has that name.
     :param max_bytes: largest that lands.
+    :param tell: is told, once, that it is not had at the first try.
     """
 
-    #: What has become of it, for the log.
-    what = "landed"
+    #: What has become of it, for the log: its address and its file's come in.
+    what = "landed %s as %s"
     #: When its file was written, as the store tells: the same at every try. Epoch seconds.
     written_at = 0.0
 
@@ -58,8 +60,9 @@ class OnePicture:
         request: Mapping[str, Any],
         if_exists: IfExists,
         max_bytes: int,
+        tell: Watcher,
     ) -> None:
-        self._url, self._folder, self._name = url, folder, name
+        self._url, self._folder, self._name, self._tell = url, folder, name, tell
         self._request, self._if_exists, self._max_bytes = request, if_exists, max_bytes
 
     async def land(self, driver: AiohttpDriver) -> LandedFile:
@@ -73,19 +76,23 @@ class OnePicture:
             with self._folder.scratch() as scratch:
                 intake = Intake(scratch, self._url, self._max_bytes)
                 senses = flows.Senses(now=time.time, dice=random.random)
-                await driver.run(flows.send(calls.picture(self._url, intake.start), FETCH_RULE, senses))
+                fetch = calls.picture(self._url, intake.start)
+                await driver.run(flows.send(fetch, FETCH_RULE, senses, again=self._again))
                 return await asyncio.to_thread(self._settle, scratch, intake)
         except AluoError:
             raise
         except Exception as error:  # each store has errors of its own, and the others go on
             raise self._wrong(f"cannot be kept: {type(error).__name__}: {error}") from error
 
+    def _again(self, error: AluoError) -> None:
+        self._tell("trying again, for up to %g s: %s", FETCH_RULE.budget, error)
+
     def _there(self) -> LandedFile | None:
         """Return what has the picture's name already, whatever its format."""
         for name in map(self._name, _EXTENSIONS.values()):
             if self._folder.size(name) is not None:
                 if self._if_exists == "fail":
-                    raise self._taken(name, "a file")
+                    raise self._taken(name, "a file", "skip")
                 return self._kept(name)
         return None
 
@@ -96,7 +103,7 @@ class OnePicture:
                 picture = inspect(file, RESULT_FORMATS)
             except ValueError as error:
                 raise self._taken(name, str(error)) from error
-        self.what = "kept what was there instead of"
+        self.what = "kept what was there instead of %s: %s"
         return self._file(name, self._folder.digest(name) or "", self._folder.size(name) or 0, picture)
 
     def _settle(self, scratch: Path, intake: Intake) -> LandedFile:
@@ -118,8 +125,10 @@ class OnePicture:
             if self._if_exists == "skip":
                 return self._kept(name)
             if self._folder.size(name) != intake.count or self._folder.digest(name) != sha256:
-                raise self._taken(name, "another file") from None
-            self.what = "found"
+                raise self._taken(
+                    name, "another file", *(["skip"] if self._is_picture(name) else [])
+                ) from None
+            self.what = "%s is there already as %s"
         return self._file(name, sha256, intake.count, picture)
 
     def _file(self, name: str, sha256: str, size: int, picture: Picture) -> LandedFile:
@@ -136,10 +145,20 @@ class OnePicture:
     def _wrong(self, what: str) -> AluoPictureError:
         return AluoPictureError(f"picture {named(self._url)} {what}", url=named(self._url))
 
-    def _taken(self, name: str, what: str) -> AluoPictureError:
+    def _is_picture(self, name: str) -> bool:
+        with opened_source(self._folder.address(name)) as file:
+            try:
+                inspect(file, RESULT_FORMATS)
+            except ValueError:
+                return False
+        return True
+
+    def _taken(self, name: str, what: str, *helps: str) -> AluoPictureError:
+        """Return the error of a name that something has. ``helps``: of ``if_exists``, beside overwriting."""
+        other = "".join(f', if_exists="{one}" to keep it' for one in helps)
         return self._wrong(
             f"cannot land: {what} stands at {self._folder.address(name)}; choose another name or "
-            'destination, remove it, or set if_exists="overwrite"'
+            f'destination, remove it{other}, or set if_exists="overwrite" to replace it'
         )
 
 

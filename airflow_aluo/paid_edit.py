@@ -175,7 +175,7 @@ class PaidEdit:
         """Remember that the task returns this edit, and return it; its addresses are an XCom, too."""
         self.accepted, self.returning = finished, True
         self._settle()
-        self._log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
+        self._log.info("returning edit %s, %s", finished["aluo_task_id"], _what_there_is(finished))
         self._ti.xcom_push(key="aluo_task_id", value=finished["aluo_task_id"])
         if finished["result_urls"]:
             self._ti.xcom_push(key="result_urls", value=finished["result_urls"])
@@ -275,6 +275,12 @@ class PaidEdit:
         if found.pause is not None:
             self.found_running_at, self.wait_until = found.running_at, time.time() + found.pause.seconds
         return found
+
+
+def _what_there_is(finished: EditRecord) -> str:
+    """Say what an edit has given, or where it stands."""
+    pictures = len(finished["result_urls"])
+    return f"{pictures} picture{'s' * (pictures != 1)}" if pictures else f"which is {finished['status']}"
 
 
 def _entry(pending: EditRecord, max_tries: Any) -> Entry:

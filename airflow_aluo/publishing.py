@@ -48,6 +48,8 @@ class Published(TypedDict):
     pictures: int
     credits: float | None
     prompts_sha256: str | None
+    #: The set is another one than was published before this run of the task.
+    changed: bool
 
 
 def publish(found: PictureSet, destination: str, origin: Origin, *, keep_sets: int, log: Any) -> Published:
@@ -71,7 +73,7 @@ def publish(found: PictureSet, destination: str, origin: Origin, *, keep_sets: i
     if standing is not None and standing["set"] == found.digest:
         log.info("set %s is published at %s already", found.digest, folder.address(MANIFEST))
         _remove(_dropped(standing, folder), folder, log)
-        return _published(standing, folder)
+        return _published(standing, folder, changed=_is_of(standing, origin))
     left = [] if standing is None else [one for one in standing["dropped"] if one != found.digest]
     left = _remove(left, folder, log)
     manifest = picture_set.manifest(
@@ -80,11 +82,12 @@ def publish(found: PictureSet, destination: str, origin: Origin, *, keep_sets: i
     manifest["dropped"] += left
     _write(manifest, folder)
     log.info(
-        "published %d pictures (%d copied now) as set %s at %s",
-        *(len(found.pictures), copied, found.digest, folder.address(MANIFEST)),
+        "published %d picture%s (%d copied now) as set %s at %s",
+        *(len(found.pictures), "s" * (len(found.pictures) != 1), copied, found.digest),
+        folder.address(MANIFEST),
     )
     _remove(_dropped(manifest, folder, besides=left), folder, log)
-    return _published(manifest, folder)
+    return _published(manifest, folder, changed=True)
 
 
 def _standing(folder: Folder) -> Manifest | None:
@@ -106,7 +109,9 @@ def _standing(folder: Folder) -> Manifest | None:
         why = f"{error.json_path}: {without_query(error.message)[:120]}"
     expected = f"one that PhotoPublishOperator wrote ({why}); choose another destination, or remove it"
     address = without_query(folder.address(MANIFEST))
-    raise AluoRequestInvalid("publish", [Problem("destination", address, expected)])
+    raise AluoRequestInvalid(
+        "publish", [Problem("destination", address, expected)], unharmed="nothing was published"
+    )
 
 
 def _copy(
@@ -192,13 +197,20 @@ def _remove(sets: Iterable[str], folder: Folder, log: Any) -> list[str]:
     return left
 
 
-def _published(manifest: Manifest, folder: Folder) -> Published:
+def _is_of(manifest: Manifest, origin: Origin) -> bool:
+    """Tell whether an earlier try has written a manifest: it may have been killed before it told anybody."""
+    of = (origin.dag_id, origin.run_id, origin.task_id)
+    return (manifest["dag_id"], manifest["run_id"], manifest["task_id"]) == of
+
+
+def _published(manifest: Manifest, folder: Folder, *, changed: bool) -> Published:
     return Published(
         manifest=folder.address(MANIFEST),
         set=manifest["set"],
         pictures=len(manifest["pictures"]),
         credits=manifest["credits"],
         prompts_sha256=manifest["prompts_sha256"],
+        changed=changed,
     )
 
 
@@ -217,7 +229,8 @@ def asset(manifest: str) -> Asset:
         return Asset(name=uri, uri=uri)
     except ValueError as error:
         expected = f"an address that can be an asset's ({error}), for this task has an AssetAlias"
-        raise AluoRequestInvalid("publish", [Problem("destination", shown(uri), expected)]) from error
+        problem = Problem("destination", shown(uri), expected)
+        raise AluoRequestInvalid("publish", [problem], unharmed="nothing was published") from error
 
 
 def announce(outlets: Iterable[Any], context: Context, published: Published) -> None:

@@ -16,13 +16,13 @@ import tracemalloc
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 import time_machine
 from PIL import Image
 
-from airflow_aluo.landing import How, land
+from airflow_aluo.landing import How, how_of_task, land
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.account import ANONYMOUS
 from airflow_aluo.protocol.errors import (
@@ -516,3 +516,139 @@ def test_a_disk_that_is_full_is_named_and_leaves_no_half_picture(
     assert "cannot be written: [Errno 27] File too large" in done.stdout
     assert list(tmp_path.iterdir()) == []
     assert host.asked == 1
+
+
+# --- what is told of pictures that do not come at once, or not at all
+
+
+def test_all_bad_pictures_of_an_edit_are_named_with_what_is_wrong(host: Host, tmp_path: Path) -> None:
+    host.behaviours = (answers(b"", status=400),)
+    base = host.url.partition("/1.png")[0]
+    with pytest.raises(AluoPictureError) as caught:
+        land_now(edit(*(f"{base}/{number}.png?signature=secret" for number in range(7))), tmp_path)
+    said = str(caught.value)
+    assert said.startswith("7 of 7 pictures did not land: picture ")
+    assert said.endswith("; and 2 more")
+    assert [number for number in range(7) if f"{base}/{number}.png?…" in said] == [0, 1, 2, 3, 4]
+    assert said.count("HTTP 400") == 5
+    assert (caught.value.url, caught.value.http_status) == (f"{base}/0.png?…", 400)
+
+
+def test_the_one_bad_picture_of_an_edit_is_told_as_it_is(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(
+        AluoPictureError, match=r"^picture http://127\.0\.0\.1:\d+/1\.png\?… is not a picture"
+    ):
+        landed(host, tmp_path, answers(b"nothing"))
+
+
+def test_trying_again_is_told_once_for_each_picture(host: Host, tmp_path: Path) -> None:
+    told: list[str] = []
+    broken = answers(PNG[:100], content_length=str(len(PNG)))
+    in_trouble = answers(b"", status=503, retry_after="0")
+
+    def trouble(message: str, *args: object) -> None:
+        told.append(message % args)
+
+    landed(host, tmp_path, in_trouble, broken, answers(PNG), trouble=trouble)
+    (line,) = told
+    assert line.startswith("trying again, for up to 60 s: picture http://127.0.0.1:")
+    assert line.endswith("/1.png?… answered HTTP 503")
+
+
+def breaks_off_in_a_chunk(handler: Handler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nabc")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("behave", "said"),
+    [
+        (
+            answers(PNG[:100], content_length="379856"),
+            r"^no whole reply from \S+/1\.png\?… \(the reply broke off after 100 of 379856 bytes\)$",
+        ),
+        (
+            breaks_off_in_a_chunk,
+            r"^no whole reply from \S+/1\.png\?… \(the reply broke off after 3 bytes\)$",
+        ),
+        (
+            answers(b"", status=503),
+            r"^picture \S+/1\.png\?… answered HTTP 503$",
+        ),
+    ],
+)
+def test_what_did_not_come_within_a_minute_is_named_on_one_line(
+    host: Host, tmp_path: Path, behave: Callable[[Handler], object], said: str
+) -> None:
+    host.behaviours = (behave,)
+    with time_machine.travel(0.0, tick=False) as clock, pytest.raises(AluoError, match=said):
+        land_now(edit(host.url), tmp_path, pausing=clock.shift)
+    assert host.asked > 3
+
+
+def test_of_thousands_in_trouble_the_log_names_a_few(tmp_path: Path) -> None:
+    class Ti:
+        dag_id, run_id, task_id, map_index = "a_dag", "a_run", "a_task", -1
+
+    class Log:
+        told: ClassVar[list[str]] = []
+
+        def info(self, message: str, *args: object) -> None:
+            self.told.append(message % args)
+
+    how = how_of_task(Ti(), str(tmp_path), Log(), max_bytes=1)
+    for number in range(2000):
+        how.trouble("picture %d", number)
+    assert Log.told[:2] == ["picture 0", "picture 1"]
+    assert Log.told[9:] == ["picture 9", "more pictures are tried again; they are not named here"]
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_plain_address_that_leads_to_nothing_is_no_result_that_was_landed_too_late(
+    host: Host, tmp_path: Path, status: int
+) -> None:
+    host.behaviours = (answers(b"", status=status),)
+    with pytest.raises(AluoPictureError, match=rf"HTTP {status}; is the address right") as caught:
+        land_now(record.of_urls([host.url]), tmp_path)
+    assert "short-lived" not in str(caught.value)
+    assert caught.value.http_status == status
+
+
+def test_what_stands_there_may_be_kept_only_if_it_is_a_picture(host: Host, tmp_path: Path) -> None:
+    for there, helps in ((drawn("PNG"), True), (b"no picture", False)):
+        (tmp_path / "edit-1-0.png").write_bytes(there)
+        with pytest.raises(AluoPictureError, match="another file stands at") as caught:
+            landed(host, tmp_path, answers(PNG))
+        assert ('if_exists="skip" to keep it' in str(caught.value)) == helps
+    with pytest.raises(AluoPictureError, match=r'if_exists="skip" to keep it, or set if_exists="overwrite"'):
+        landed(host, tmp_path, answers(PNG), if_exists="fail")
+
+
+def test_a_picture_is_called_after_the_photo_at_the_start_of_its_chain(host: Host, tmp_path: Path) -> None:
+    name = Name("{photo}-{index}.{ext}", allowed=PLACEHOLDERS)
+    host.behaviours = (answers(PNG),)
+    chain: Any = edit(host.url, image_urls=[], image_files=["/data/edit_1-0.png"])
+    file = land_now(chain | {"source": "https://shop.example/jug.jpg"}, tmp_path, name=name)["files"][0]
+    assert Path(file["path"]).name == "jug-0.png"
+
+
+def test_what_is_there_already_is_told_so(host: Host, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def tell(message: str, *args: object) -> None:
+        told.append(message % args)
+
+    async def main() -> None:
+        async with AiohttpDriver(LOCAL) as driver:
+            for if_exists in ("skip_identical", "skip_identical", "skip"):
+                how = How(folder=Folder(str(tmp_path)), max_bytes=1 << 20, if_exists=if_exists)  # type: ignore[arg-type]
+                await land(edit(host.url), how, driver, tell)
+
+    host.behaviours = (answers(PNG),)
+    asyncio.run(main())
+    address, path = host.url.partition("?")[0] + "?…", tmp_path / "edit-1-0.png"
+    assert told == [
+        f"landed {address} as {path}",
+        f"{address} is there already as {path}",
+        f"kept what was there instead of {address}: {path}",
+    ]

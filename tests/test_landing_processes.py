@@ -66,6 +66,7 @@ def script(host: str, folder: Path) -> list[str]:
     """Return the command of a process that lands all pictures as one task instance."""
     lines = f"""
         import asyncio
+        import logging
         from dataclasses import replace
         from types import SimpleNamespace
 
@@ -78,7 +79,7 @@ def script(host: str, folder: Path) -> list[str]:
             ti = SimpleNamespace(dag_id="a_dag", run_id="a_run", task_id="land", map_index=-1)
             edits = record.of_urls([f"{host}/{{number}}.png" for number in range({PICTURES})])
             free = asyncio.Semaphore(4)
-            how = how_of_task(ti, {str(folder)!r}, max_bytes=1 << 24, free=free)
+            how = how_of_task(ti, {str(folder)!r}, logging.getLogger(), max_bytes=1 << 24, free=free)
             async with AiohttpDriver(replace(ANONYMOUS, allow_private_hosts=("127.0.0.1",))) as driver:
                 print("started", flush=True)
                 await land(edits, how, driver, lambda *_: None)

@@ -199,6 +199,7 @@ def test_a_set_is_published_under_its_names(there: Destination, edits: list[Any]
         "pictures": 3,
         "credits": 80,
         "prompts_sha256": manifest["prompts_sha256"],
+        "changed": True,
     }
     assert json.loads(json.dumps(published)) == published
     assert b"secret" not in there.read("manifest.json")
@@ -552,3 +553,22 @@ def test_a_destinations_asset_is_known_by_its_public_address(address: str, uri: 
 def test_an_address_that_can_be_no_assets_is_refused(address: str) -> None:
     with pytest.raises(AluoRequestInvalid, match="an address that can be an asset's"):
         asset(address)
+
+
+def test_a_set_that_another_run_has_published_is_no_change(there: Destination, edits: list[Any]) -> None:
+    """A retry of the run that published it is: a killed try may have told nobody."""
+    name = Name("{photo}-{index}.{ext}", allowed=PLACEHOLDERS)
+    changes = []
+    for run, count in (("one", 2), ("one", 2), ("two", 2), ("two", 1), ("three", 1)):
+        origin = Origin("a_dag", run, "a_task")
+        found = picture_set.of(list(enumerate(edits[:count])), name, origin)
+        changes.append(publish(found, there.address, origin, keep_sets=2, log=LOG)["changed"])
+    assert changes == [True, True, False, True, False]
+
+
+def test_one_picture_is_published_in_the_singular(
+    there: Destination, edits: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    put(there, edits[1])
+    assert "published 1 picture (1 copied now)" in caplog.text

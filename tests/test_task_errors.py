@@ -23,9 +23,11 @@ EXAMPLES = [
     errors.AluoEditFailed("x", aluo_task_id="edit-1"),
     errors.AluoEditTimedOut("x", aluo_task_id="edit-1", last_status=None),
     errors.AluoPictureError("x", url="http://a.b/"),
+    errors.AluoAddressRefused("x", url="http://a.b/"),
     errors.AluoUnknownOutcome("x"),
 ]
 FINAL = {
+    "AluoAddressRefused",
     "AluoEditTimedOut",
     "AluoRequestInvalid",
     "AluoRequestRejected",

@@ -10,10 +10,12 @@ from airflow_aluo.arguments import (
     amount,
     choice,
     count,
+    folder,
     known_at_run_time,
     positive,
     seconds,
     seconds_or_none,
+    told_of,
 )
 from airflow_aluo.batch import asked
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
@@ -39,9 +41,10 @@ def check_common(arguments: Mapping[str, Any]) -> None:
     :param arguments: any of the operator's.
     :raises AluoRequestInvalid: with what is wrong already.
     """
-    for name, check in _CHECKS.items():
-        if name in arguments:
-            check(name, arguments[name])
+    with told_of("batch of photo edits"):
+        for name, check in _CHECKS.items():
+            if name in arguments:
+                check(name, arguments[name])
     given = {name: arguments.get(name, "{{ later }}") for name in ("edits", "photos", "prompts")}
     shared = {name: arguments.get(name) for name in SHARED}
     asked.check_known(given.pop("edits"), **given, shared=shared, pending=known_later)
@@ -66,4 +69,5 @@ _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "on_clear": choice(OnClear),
     "on_partial_failure": choice(OnPartialFailure),
     "results_path": _of_many,
+    "destination": lambda name, value: None if value is None else folder(name, value),
 }

@@ -42,6 +42,8 @@ class _Asked:
     parameters: Mapping[str, Any]
     #: Returns where the user wrote a parameter of it.
     place: Callable[[str], str]
+    #: Of a photo that was a record: the photo from which that was made.
+    source: str | None = None
 
 
 def read(edits: Any, *, photos: Any, prompts: Any, shared: Mapping[str, Any], log: Any) -> list[PhotoEdit]:
@@ -59,7 +61,12 @@ def read(edits: Any, *, photos: Any, prompts: Any, shared: Mapping[str, Any], lo
     :raises AluoRequestInvalid: names the first things that are wrong and where; counts the rest.
     """
     asked = _asked(edits, _succeeded(_with(photos, _records), log), prompts, _nothing_pends)
-    return _checked(asked, shared, photo_edit.read)
+    return _checked(asked, shared, _read)
+
+
+def _read(parameters: Mapping[str, Any], source: str | None) -> PhotoEdit:
+    edit = photo_edit.read(parameters)
+    return edit if source is None else replace(edit, source=source)
 
 
 def check_known(
@@ -85,7 +92,10 @@ def check_known(
         edits = [_RIGHT]
     photos = _A_PHOTO if pending(photos) else _with(photos, lambda _: [_A_PHOTO])
     prompts = _A_PROMPT if pending(prompts) else prompts
-    check = partial(photo_edit.check_known, pending=pending)
+
+    def check(parameters: Mapping[str, Any], _: str | None) -> None:
+        photo_edit.check_known(parameters, pending=pending)
+
     _checked(_asked(edits, photos, prompts, pending), shared, check)
 
 
@@ -94,13 +104,15 @@ def _nothing_pends(_: Any) -> bool:
 
 
 def _checked(
-    asked: Iterable[_Asked | Problem], shared: Mapping[str, Any], check: Callable[[Mapping[str, Any]], _T]
+    asked: Iterable[_Asked | Problem],
+    shared: Mapping[str, Any],
+    check: Callable[[Mapping[str, Any], str | None], _T],
 ) -> list[_T]:
-    """Return what the check makes of each edit, shared parameters included."""
+    """Return what the check makes of each edit, shared parameters included, and of its photo's source."""
     problems: dict[Problem, None] = {}  # many edits may have one and the same
     found = []
     try:
-        check(_RIGHT | dict(shared))
+        check(_RIGHT | dict(shared), None)
     except AluoRequestInvalid as error:
         problems |= dict.fromkeys(error.problems)
         shared = {}
@@ -111,16 +123,17 @@ def _checked(
         given = one.parameters
         missing = {name: value for name, value in shared.items() if optional(given.get(name)) is None}
         try:
-            found.append(check({**given, **missing}))
+            found.append(check({**given, **missing}, one.source))
         except AluoRequestInvalid as error:
             placed = (replace(wrong, parameter=one.place(wrong.parameter)) for wrong in error.problems)
             problems |= dict.fromkeys(placed)
     if problems:
-        raise _invalid(list(problems))
+        raise invalid(list(problems))
     return found
 
 
-def _invalid(problems: Sequence[Problem]) -> AluoRequestInvalid:
+def invalid(problems: Sequence[Problem]) -> AluoRequestInvalid:
+    """Return the error that names the first of many problems, and how many more there are."""
     named = list(problems[:_NAMED])
     if more := len(problems) - len(named):
         named.append(Problem(f"and {more} more", "not named here", "all to be right before one is sent"))
@@ -169,9 +182,10 @@ def _of_each(
         if not values:
             yield Problem(name, "none", _SOME)
     for i, photo in enumerate(photos):
-        images = _images(photo, pending)
+        images, source = _images(photo, pending)
         for j, prompt in enumerate(prompts):
-            yield _Asked({"prompt": prompt, **images}, partial(_place, f"photos[{i}]", f"prompts[{j}]"))
+            place = partial(_place, f"photos[{i}]", f"prompts[{j}]")
+            yield _Asked({"prompt": prompt, **images}, place, source)
 
 
 def _within(edit: str, parameter: str) -> str:
@@ -184,8 +198,8 @@ def _place(photo: str, prompt: str, parameter: str) -> str:
     return prompt if parameter == "prompt" else f"{photo}.{parameter}"
 
 
-def _images(photo: Any, pending: Callable[[Any], bool]) -> dict[str, list[Any]]:
-    """Return a photo, or several reference images, under the parameter that takes them."""
+def _images(photo: Any, pending: Callable[[Any], bool]) -> tuple[dict[str, list[Any]], str | None]:
+    """Return a photo, or several reference images, under the parameter that takes them, and its source."""
     images: dict[str, list[Any]] = {"image_urls": [], "image_files": []}
     later = []
     for address in map(_address, _many(photo)):
@@ -200,7 +214,7 @@ def _images(photo: Any, pending: Callable[[Any], bool]) -> dict[str, list[Any]]:
     if not found.problems:  # else they are told with the edit
         images = {"image_urls": list(found.urls), "image_files": list(found.files)}
     images["image_files" if images["image_files"] else "image_urls"] += later
-    return images
+    return images, found.source
 
 
 def _records(part: Any) -> list[Any]:

@@ -20,6 +20,8 @@ class Counts:
     done: int = 0
     running: int = 0
     failed: int = 0
+    #: They succeeded, but their pictures did not land.
+    not_landed: int = 0
 
 
 def line(counts: Counts, seconds_a_call: float, usual: float) -> str:
@@ -33,7 +35,9 @@ def line(counts: Counts, seconds_a_call: float, usual: float) -> str:
         parts.append(f"{counts.running} running")
     if counts.failed:
         parts.append(f"{counts.failed} failed")
-    ahead = counts.edits - counts.done - counts.failed - counts.running
+    if counts.not_landed:
+        parts.append(f"{counts.not_landed} not landed")
+    ahead = counts.edits - counts.done - counts.failed - counts.not_landed - counts.running
     if ahead or counts.running:
         parts.append(f"about {_time((2 * ahead + counts.running) * seconds_a_call + usual)} left")
     return ", ".join(parts)

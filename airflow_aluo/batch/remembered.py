@@ -93,6 +93,7 @@ def from_json(value: Mapping[str, Any], edit: PhotoEdit, names: Sequence[str], a
             "files": [dict(zip(_FILE, file, strict=True)) for file in value["files"]],
             "credits": dict(zip(_CREDITS, value["credits"], strict=True)),
             "times": dict(zip(_TIMES, times, strict=True)),
+            **({"source": edit.source} if edit.source else {}),
         }
     return Entry(
         stage=Stage(value["stage"]),

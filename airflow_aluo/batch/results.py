@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from airflow_aluo.batch.files import opened
 from airflow_aluo.protocol import record
-from airflow_aluo.protocol.chained import is_part
+from airflow_aluo.protocol.chained import did_not_land, is_part
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.record import EditCredits
 from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
@@ -49,10 +49,13 @@ class Summary(TypedDict):
     """How a batch went, at a glance."""
 
     edits: int
-    #: With pictures.
+    #: Gave pictures.
     succeeded: int
-    #: With an error; ``errors`` counts them by its type.
+    #: Of these: their pictures should have landed, and did not. They are paid for.
+    not_landed: int
+    #: Gave no picture.
     failed: int
+    #: Why edits failed, or did not land: how many by an error's type.
     errors: dict[str, int]
     #: Accepted by Aluo, and not waited for.
     under_way: int
@@ -117,13 +120,16 @@ def file_name_of(ti: Any) -> str:
 def summary(records: Sequence[EditRecord], path: str | None) -> Summary:
     """Return how a batch went. ``path``: of :class:`Returned`."""
     errors = Counter(one["error"]["type"] for one in records if "error" in one)
-    succeeded = sum(bool(one["result_urls"]) and "error" not in one for one in records)
+    lost = sum(map(did_not_land, records))
+    succeeded = lost + sum(bool(one["result_urls"]) and "error" not in one for one in records)
+    failed = errors.total() - lost
     return Summary(
         edits=len(records),
         succeeded=succeeded,
-        failed=errors.total(),
+        not_landed=lost,
+        failed=failed,
         errors=dict(sorted(errors.items())),
-        under_way=len(records) - succeeded - errors.total(),
+        under_way=len(records) - succeeded - failed,
         pictures=sum(len(one["result_urls"]) for one in records),
         credits=_credits(records),
         path=path,
@@ -171,20 +177,31 @@ def expanded(edits: Any) -> list[Any]:
     return [edits]
 
 
-def without_failed(edits: Sequence[EditRecord], *, subject: str, log: Any) -> list[tuple[int, EditRecord]]:
+def without_failed(
+    edits: Sequence[EditRecord], *, subject: str, log: Any, to_land: bool = False
+) -> list[tuple[int, EditRecord]]:
     """Return the edits that have not failed, each with its position; warn of those that have.
 
     :param subject: who asks.
     :param log: the task's.
+    :param to_land: one that succeeded, but whose pictures did not land, has not failed.
     :raises AluoRequestInvalid: all have failed.
     """
-    failed = [f"{who(edit)} ({edit['error']['message']})" for edit in edits if "error" in edit]
-    if failed and len(failed) == len(edits):
-        seen = f"no pictures, for all that were asked for failed: {some(failed)}"
-        raise AluoRequestInvalid(subject, [Problem("edits", seen, "an edit that succeeded")])
+    found, failed, expected = [], [], "an edit that succeeded"
+    for position, edit in enumerate(edits):
+        if "error" not in edit or (to_land and did_not_land(edit)):
+            found.append((position, edit))
+            continue
+        how = "failed"
+        if did_not_land(edit):
+            how, expected = "did not land", "landed pictures; put a PhotoDownloadOperator before this task"
+        failed.append(f"{who(edit)} {how} ({edit['error']['message']})")
+    if failed and not found:
+        seen = failed[0] if len(failed) == 1 else f"none of {len(failed)} edits has pictures: {some(failed)}"
+        raise AluoRequestInvalid(subject, [Problem("edits", seen, expected)])
     if failed:
-        log.warning("%d of %d edits failed and have no pictures: %s", len(failed), len(edits), some(failed))
-    return [(position, edit) for position, edit in enumerate(edits) if "error" not in edit]
+        log.warning("left out of %d edits: %s", len(edits), some(failed))
+    return found
 
 
 def who(edit: EditRecord) -> str:

@@ -7,9 +7,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_aluo.batch.asked import invalid
 from airflow_aluo.batch.conversing import CONCERN_ALL, Conversing, NotTriedError
 from airflow_aluo.batch.one import OneEdit
-from airflow_aluo.batch.photos import ahead, load
+from airflow_aluo.batch.photos import ahead, load, unreadable
 from airflow_aluo.batch.progress import FIRST, LAST, Counts, line
 from airflow_aluo.batch.remembered import (
     after_failure,
@@ -23,6 +24,7 @@ from airflow_aluo.driving import abegin, uninterrupted
 from airflow_aluo.durable import Step, decide
 from airflow_aluo.landing import land
 from airflow_aluo.protocol import record, waiting
+from airflow_aluo.protocol.chained import did_not_land
 from airflow_aluo.protocol.errors import AluoError, AluoUnauthorized
 from airflow_aluo.protocol.remembered import Stage
 from airflow_aluo.protocol.vocabulary import STATUS_SUCCESS
@@ -59,12 +61,18 @@ class Batch:
         self._said = ""
 
     async def run(self) -> list[int]:
-        """Do all that can be done; return the places of the edits that are left to the triggerer."""
+        """Do all that can be done; return the places of the edits that are left to the triggerer.
+
+        :raises AluoRequestInvalid: files to upload are not there; nothing was sent.
+        """
+        places = self._sorted()
+        if problems := await asyncio.to_thread(unreadable, self._work.edits, places[0]):
+            raise invalid(problems)
         telling = asyncio.ensure_future(self._tell())
         try:
             async with self._memory.writing():
                 try:
-                    left = await self._work_off()
+                    left = await self._work_off(*places)
                 except BaseException:
                     self._talk.stop(AluoError("the batch was broken off"))
                     self.leave()
@@ -86,9 +94,8 @@ class Batch:
 
     # --- the order ------------------------------------------------------------------------------------------
 
-    async def _work_off(self) -> list[int]:
+    async def _work_off(self, new: list[int], seen: list[int], begun: list[int]) -> list[int]:
         """Begin with each edit: those that an earlier try has begun at once, the others in their turn."""
-        new, seen, begun = self._sorted()
         self._begin(begun)
         for number, (place, loading) in enumerate(ahead(new, self._load)):
             self._talk.pace.unsubmitted = len(new) - number
@@ -278,9 +285,10 @@ class Batch:
         return self._said != before
 
     def _line(self) -> str:
-        failed = sum(one.error is not None for one in self.outcomes)
         done = sum(one.record is not None and one.error is None for one in self.outcomes)
-        counts = Counts(len(self.outcomes), done, len(self._tasks), failed)
+        failed = [one.record for one in self.outcomes if one.record is not None and one.error is not None]
+        lost = sum(map(did_not_land, failed))
+        counts = Counts(len(self.outcomes), done, len(self._tasks), len(failed) - lost, lost)
         return line(counts, self._talk.pace.seconds_a_call, self._talk.pace.usual(0.9))
 
 

@@ -78,9 +78,10 @@ class BatchTask:
         """
         edits, price = len(self.edits), self.account.credits_per_edit
         cost = edits * price
-        self._log.info("%d edits, estimated at %g credits (%g each)", edits, cost, price)
+        many = f"{edits} edit{'s' * (edits != 1)}"
+        self._log.info("%s, estimated at %g credits (%g each)", many, cost, price)
         if max_credits is not None and cost > max_credits:
-            expected = f"{cost:g} or more for {edits} edits of {price:g} credits; or ask for fewer edits"
+            expected = f"{cost:g} or more for {many} of {price:g} credits; or ask for fewer edits"
             problem = Problem("max_credits", f"{max_credits:g}", expected)
             raise AluoRequestInvalid("batch of photo edits", [problem])
 

@@ -141,7 +141,7 @@ def photo_edit_task(
 ) -> TaskDecorator:
     """Make a photo edit of a function: ``@task.photo_edit(image_urls=photo.output, deferrable=True)``.
 
-    The function returns the prompt, or a dictionary of any of the operator's parameters ``prompt``,
+    The function returns the prompt, or a dictionary of any of the request's six parameters ``prompt``,
     ``image_urls``, ``image_files``, ``aspect_ratio``, ``output_format``, ``num_images``, which override the
     decorator's. The task returns the edit record, as ``PhotoEditOperator`` does, and takes all its arguments.
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's description."""
+def parser(prog: str = "python -m airflow_aluo.demo") -> argparse.ArgumentParser:
+    """Return the command line's description. `prog`: what was typed."""
     command = argparse.ArgumentParser(
-        prog="python -m airflow_aluo.demo",
+        prog=prog,
         description="Edit a photo with a real Airflow and a pretend Aluo, all on this machine.",
     )
     add = command.add_argument
@@ -42,9 +42,9 @@ class Stopped(BaseException):
         self.number = number
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    asked = parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, **named: str) -> int:
+    """Run the command; return its exit code. `named`: as `parser` takes it."""
+    asked = parser(**named).parse_args(arguments)
     # SIGINT even if it is ignored, as in a shell's background job; SIGHUP not if nohup ignores it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:

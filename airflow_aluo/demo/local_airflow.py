@@ -43,6 +43,8 @@ MIGRATE_TIMEOUT = START_TIMEOUT = 180.0
 DAG_TIMEOUT = 90.0
 #: Seconds between two looks at something that is awaited.
 LOOK_INTERVAL = 0.1
+#: How often a run is asked for while the database is locked, and the seconds between.
+TRIGGER_TRIES, TRIGGER_PAUSE = 6, 2.0
 
 
 class LocalAirflow:
@@ -150,8 +152,18 @@ class LocalAirflow:
         self._wait(parsed, timeout, f"DAG {dag_id!r} of {self.dags_folder}", "dag-processor")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run with these params; return the run's id."""
+        """Start a run with these params; return the run's id.
+
+        On a busy machine SQLite may be locked for longer than Airflow waits: then it is asked again.
+        """
         body = {"logical_date": None, "conf": dict(conf or {})}
+        for _ in range(TRIGGER_TRIES - 1):
+            try:
+                return str(self.rest.post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
+            except RestError as error:
+                if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                time.sleep(TRIGGER_PAUSE)
         return str(self.rest.post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:

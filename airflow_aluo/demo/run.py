@@ -88,6 +88,7 @@ class Demo:
                     airflow.raise_if_one_ended()
                     raise
                 if self.ui:
+                    say(f"DAGs: {dags_folder()}; the pictures stand on the tab 'Photo edits'")
                     say(f"open {airflow.url} (user {USER}, password {PASSWORD}); Ctrl-C stops everything")
                     stay(airflow)
 

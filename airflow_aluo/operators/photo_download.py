@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import BaseOperator
 
-from airflow_aluo.arguments import IfExists, choice, known_at_run_time, positive
-from airflow_aluo.protocol import record
-from airflow_aluo.protocol.chained import is_part
+from airflow_aluo.arguments import IfExists, choice, folder, known_at_run_time, positive, told_of
+from airflow_aluo.links import EDIT_LINKS
+from airflow_aluo.protocol import chained, record
 from airflow_aluo.protocol.errors import AluoError, AluoRequestInvalid, Problem
 from airflow_aluo.protocol.naming import DEFAULT_NAME, PLACEHOLDERS, Name
 from airflow_aluo.protocol.rendered import collection, shown
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["PhotoDownloadOperator"]
 
 _SUBJECT: Final = "download"
+_UNHARMED: Final = "nothing was fetched"
+_EDITS: Final = "edit records or http(s) addresses of pictures"
+_WEB: Final = re.compile(r"https?://[^\s/?#]+\S*\Z", re.IGNORECASE)
 
 
 class PhotoDownloadOperator(BaseOperator):
@@ -43,7 +47,7 @@ class PhotoDownloadOperator(BaseOperator):
 
     A second run writes nothing that is there already, and returns the same: the edit record with its
     ``files``: path, sha256, bytes, width, height, format. Edits of a batch that failed are left out, with a
-    warning.
+    warning; those that succeeded, but whose pictures did not land, land now.
 
     :param edits: a finished edit's record, a list of records, what PhotoEditBatchOperator returned or one
         item of it, or plain addresses of pictures (templated). Several records give a list back, or, beyond
@@ -56,10 +60,11 @@ class PhotoDownloadOperator(BaseOperator):
         ``{index}`` (within the edit) and ``{ext}``; slashes make folders. What is filled in makes none
         (templated).
     :param if_exists: what to do where a file has that name: ``skip_identical`` keeps the same bytes, and
-        fails for others; ``overwrite``; ``skip`` keeps what is there without fetching; ``fail``, also for
-        what an earlier try of the task has landed.
-    :param aluo_conn_id: the Airflow connection whose proxy, certificates and time limits hold; by default
-        the record's. The API key is never sent to a picture's host (templated).
+        fails for others; ``overwrite``; ``skip`` keeps what is there, which must be a picture, without
+        fetching; ``fail``, also for what an earlier try of the task has landed.
+    :param aluo_conn_id: the Airflow connection whose proxy, certificates, time limits and
+        ``allow_private_hosts`` hold; by default the record's, and none for plain addresses. The API key is
+        never sent to a picture's host (templated).
     :param max_bytes: largest picture that is landed; 64 MiB by default.
     :param strict: fail where a picture has another format, or a ratio more than 2 % off, than was asked for.
     :param at_once: pictures that are fetched at once.
@@ -67,6 +72,7 @@ class PhotoDownloadOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("edits", "destination", "name", "aluo_conn_id")
     ui_color = "#e3f0ea"
+    operator_extra_links = EDIT_LINKS
 
     def __init__(
         self,
@@ -92,7 +98,17 @@ class PhotoDownloadOperator(BaseOperator):
         self.strict = strict
         self.at_once = at_once
         self._upstream = Upstream.of("edits", edits)
-        _check(name=name, if_exists=if_exists, max_bytes=max_bytes, at_once=at_once)
+        _check(
+            name=name,
+            if_exists=if_exists,
+            max_bytes=max_bytes,
+            at_once=at_once,
+            destination=self.destination,
+        )
+        # Airflow makes a mapped instance in the worker, where execute() names the task that sent nothing.
+        if not getattr(self, "_BaseOperator__from_mapped", False):
+            with told_of(_SUBJECT, _UNHARMED):
+                _check_edits(edits)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
@@ -108,9 +124,12 @@ class PhotoDownloadOperator(BaseOperator):
         from airflow_aluo.hooks.aluo import AluoHook
         from airflow_aluo.landing import check_names
 
-        with final_errors_fail():
-            self._upstream.check(self.edits, self.upstream_task_ids)
+        with final_errors_fail(), told_of(None, _UNHARMED):
+            if self._upstream.task_ids or self.upstream_task_ids:
+                self._upstream.check(self.edits, self.upstream_task_ids)
+            folder("destination", self.destination)
             given = expanded(self.edits)
+            _check_edits(given)
             if plain := bool(given) and all(isinstance(item, str) for item in given):
                 found = [(0, record.of_urls(given))]
             else:
@@ -127,7 +146,7 @@ class PhotoDownloadOperator(BaseOperator):
             [file["path"] for edit in landed for file in edit["files"]],
         )
         edits = collection(self.edits)
-        one = plain or (isinstance(edits, Mapping) and not is_part(edits))
+        one = plain or (isinstance(edits, Mapping) and not chained.is_part(edits))
         return landed[0] if one else self._returned(context, landed)
 
     def _returned(self, context: Context, landed: list[EditRecord]) -> list[EditRecord] | list[ResultsPart]:
@@ -144,14 +163,13 @@ class PhotoDownloadOperator(BaseOperator):
         """
         from airflow_aluo.batch.results import some, who, without_failed
 
-        found = without_failed(edits, subject=_SUBJECT, log=self.log)
+        found = without_failed(edits, subject=_SUBJECT, log=self.log, to_land=True)
         waiting = [f"{who(edit)} is {edit['status']}" for _, edit in found if not edit["result_urls"]]
-        if waiting or not edits:
-            seen = some(waiting) or shown(self.edits)
+        if waiting:
             expected = (
                 "finished edits; put a PhotoEditStatusSensor before this task, or wait_for_completion=True"
             )
-            raise AluoRequestInvalid(_SUBJECT, [Problem("edits", seen, expected)])
+            raise AluoRequestInvalid(_SUBJECT, [Problem("edits", some(waiting), expected)])
         return found
 
     def _conn_id(self, finished: EditRecord) -> str | None:
@@ -169,6 +187,7 @@ class PhotoDownloadOperator(BaseOperator):
         return how_of_task(
             context["ti"],
             str(self.destination),
+            self.log,
             name=Name(self.name, allowed=PLACEHOLDERS),
             if_exists=self.if_exists,
             max_bytes=self.max_bytes,
@@ -179,7 +198,10 @@ class PhotoDownloadOperator(BaseOperator):
     async def _land(
         self, found: Sequence[tuple[int, EditRecord]], accounts: Mapping[str | None, Account], how: How
     ) -> list[EditRecord]:
-        """Land all that can be landed; then raise what kept the first of the others from it."""
+        """Land all that can be landed; then raise what kept the first of the others from it.
+
+        What a retry may mend comes first: it lands the others, too.
+        """
         from airflow_aluo.landing import land
         from airflow_aluo.transport.sharing import shared
 
@@ -189,6 +211,7 @@ class PhotoDownloadOperator(BaseOperator):
 
         landed = await asyncio.gather(*(_kept(one(*numbered)) for numbered in found))
         failed = [one for one in landed if isinstance(one, AluoError)]
+        failed.sort(key=lambda error: error.final)
         for error in failed[1:]:
             self.log.error("%s", error)
         if failed:
@@ -203,11 +226,29 @@ def _name(parameter: str, value: Any) -> None:
         Name(value, allowed=PLACEHOLDERS, parameter=parameter)
 
 
+def _check_edits(value: Any) -> None:
+    """Check what is given to be landed, as far as it is known.
+
+    :raises AluoRequestInvalid: it can be neither edits nor addresses.
+    """
+    given = collection(value)
+    if known_at_run_time(given, template_ext=()) or chained.is_record(given) or chained.is_part(given):
+        return
+    if isinstance(given, list | tuple) and given:
+        for item in given:
+            _check_edits(item)
+        return
+    if isinstance(given, str) and _WEB.match(given.strip()):
+        return
+    raise AluoRequestInvalid(_SUBJECT, [Problem("edits", shown(value), _EDITS)])
+
+
 _CHECKS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "name": _name,
     "if_exists": choice(IfExists),
     "max_bytes": positive,
     "at_once": positive,
+    "destination": folder,
 }
 
 
@@ -216,8 +257,9 @@ def _check(**arguments: Any) -> None:
 
     :raises AluoRequestInvalid: an argument is wrong already.
     """
-    for name, value in arguments.items():
-        _CHECKS[name](name, value)
+    with told_of(_SUBJECT, _UNHARMED):
+        for name, value in arguments.items():
+            _CHECKS[name](name, value)
 
 
 async def _kept(landing: Awaitable[EditRecord]) -> EditRecord | AluoError:

@@ -17,6 +17,7 @@ from airflow_aluo.airflow_names import (
 )
 from airflow_aluo.arguments import OnClear, OnUnknownOutcome, choice, count, seconds, seconds_or_none
 from airflow_aluo.edit_arguments import TEMPLATE_EXT, check_common, known_later
+from airflow_aluo.links import EDIT_LINKS
 from airflow_aluo.protocol import chained, photo_edit, record
 from airflow_aluo.protocol.rendered import optional
 from airflow_aluo.protocol.schedule import (
@@ -94,6 +95,7 @@ class PhotoEditOperator(BaseOperator):
     template_ext: Sequence[str] = TEMPLATE_EXT
     template_fields_renderers: ClassVar[dict[str, str]] = {"image_urls": "json", "image_files": "json"}
     ui_color = "#e3f0ea"
+    operator_extra_links = EDIT_LINKS
 
     #: What this process knows of its edit.
     _paid: PaidEdit | None = None

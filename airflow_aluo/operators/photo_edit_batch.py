@@ -15,12 +15,15 @@ from airflow_aluo.arguments import (
     amount,
     choice,
     count,
+    folder,
     positive,
     seconds,
     seconds_or_none,
+    told_of,
 )
 from airflow_aluo.batch import asked
 from airflow_aluo.batch.arguments import SHARED, OnPartialFailure, check_common, known_later
+from airflow_aluo.links import EDIT_LINKS
 from airflow_aluo.protocol.rendered import optional
 from airflow_aluo.protocol.schedule import BACKSTOP, DEFAULT_TIMEOUT, DEFAULT_TOLERATED_FAILURES
 from airflow_aluo.task_errors import final_errors_fail
@@ -51,14 +54,15 @@ class PhotoEditBatchOperator(BaseOperator):
     picture the moment it is ready if ``destination`` is given. Returns a list that downstream tasks can use
     whole or map over: the edit records in the order of ``edits``, or, beyond 48 KB, references to pieces of a
     JSON Lines file that holds them (schema ``results_part``); ``PhotoDownloadOperator`` takes both. The XCom
-    ``summary`` says how many succeeded and what that cost.
+    ``summary`` says how many succeeded, how many of these did not land, and what that cost.
 
     Every edit is paid once, by the rules of ``PhotoEditOperator``: a retry goes on where the last try ended
     and submits only what failed or was not tried yet. If a worker dies, at most ``max_in_flight`` edits are
     left with an unknown outcome. A photo to upload is told by its address across tries, not by its content.
 
-    :param edits: dictionaries of ``PhotoEditOperator``'s parameters, or the address of a ``.jsonl`` or
-        ``.csv`` file of them, local or in an object store (templated); or …
+    :param edits: dictionaries of an edit's parameters (``prompt``, ``image_urls``, ``image_files``,
+        ``aspect_ratio``, ``output_format``, ``num_images``), or the address of a ``.jsonl`` or ``.csv`` file
+        of them, local or in an object store (templated); or …
     :param photos: … addresses of photos, or edits' records (templated), each edited by …
     :param prompts: … each of these sentences (templated).
     :param aspect_ratio: of edits that name none (templated); ``output_format``, ``num_images`` likewise.
@@ -77,7 +81,8 @@ class PhotoEditBatchOperator(BaseOperator):
     :param max_bytes: largest picture that is landed; 64 MiB by default.
     :param strict: do not land a picture in another format, or a ratio more than 2 % off, than was asked for.
     :param on_partial_failure: ``fail`` once everything else has finished, or ``return`` all records; those of
-        failed edits have an ``error``. If no edit succeeds, the task fails in any case.
+        failed edits, and of those whose pictures did not land, have an ``error``. If no edit succeeds, the
+        task fails in any case.
     :param on_unknown_outcome: see ``PhotoEditOperator``; ``on_clear``, too: a batch is returned as a whole.
 
     Source: https://aluo.ai/docs/api/photo-editor (read 2026-11-22)
@@ -96,6 +101,7 @@ class PhotoEditBatchOperator(BaseOperator):
         ("edits", "photos", "prompts"), "json"
     )
     ui_color = "#e3f0ea"
+    operator_extra_links = EDIT_LINKS
 
     _task: BatchTask | None = None
     _told_to_end = False
@@ -136,16 +142,18 @@ class PhotoEditBatchOperator(BaseOperator):
         self.destination = None if destination is None else str(destination)
         self.results_path = None if results_path is None else str(results_path)
         self.deferrable = deferrable
-        self.timeout = seconds("timeout", timeout)
-        self.poll_interval = seconds_or_none("poll_interval", poll_interval)
-        self.tolerated_failures = count("tolerated_failures", tolerated_failures)
-        self.max_in_flight = positive("max_in_flight", max_in_flight)
-        self.max_credits = amount("max_credits", max_credits)
-        self.max_bytes = positive("max_bytes", max_bytes) or 64 << 20
         self.strict = strict
-        self.on_partial_failure = choice(OnPartialFailure)("on_partial_failure", on_partial_failure)
-        self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
-        self.on_clear = choice(OnClear)("on_clear", on_clear)
+        with told_of("batch of photo edits"):
+            self.timeout = seconds("timeout", timeout)
+            self.poll_interval = seconds_or_none("poll_interval", poll_interval)
+            self.tolerated_failures = count("tolerated_failures", tolerated_failures)
+            self.max_in_flight = positive("max_in_flight", max_in_flight)
+            self.max_credits = amount("max_credits", max_credits)
+            self.max_bytes = positive("max_bytes", max_bytes) or 64 << 20
+            self.on_partial_failure = choice(OnPartialFailure)("on_partial_failure", on_partial_failure)
+            self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
+            self.on_clear = choice(OnClear)("on_clear", on_clear)
+            self._check_destination()
         self._upstream = Upstream.of("edits", [edits, photos, prompts])
         asked.check_known(edits, photos=photos, prompts=prompts, shared=self._shared(), pending=known_later)
 
@@ -224,9 +232,10 @@ class PhotoEditBatchOperator(BaseOperator):
         from airflow_aluo.landing import how_of_task
 
         land = None
-        if (destination := optional(self.destination)) is not None:
+        self._check_destination()
+        if self.destination is not None:
             options = {"max_bytes": self.max_bytes, "strict": self.strict}
-            land = how_of_task(context["ti"], str(destination), **options)
+            land = how_of_task(context["ti"], self.destination, self.log, **options)
         return How(
             poll_interval=self.poll_interval,
             tolerated_failures=self.tolerated_failures,
@@ -239,7 +248,8 @@ class PhotoEditBatchOperator(BaseOperator):
         from airflow_aluo.triggers.photo_edit import PhotoEditBatchTrigger
 
         edits, rule, deadline = task.piece(left, how)
-        self.log.info("%d edits are under way; the triggerer waits for %d of them", len(left), len(edits))
+        are = "edit is" if len(left) == 1 else "edits are"
+        self.log.info("%d %s under way; the triggerer waits for %d of them", len(left), are, len(edits))
         self.defer(
             trigger=PhotoEditBatchTrigger(aluo_conn_id=self.aluo_conn_id, edits=edits, rule=rule),
             method_name=self.execute_complete.__name__,
@@ -266,6 +276,14 @@ class PhotoEditBatchOperator(BaseOperator):
         self._told_to_end = True
         if self._task is not None:
             self._task.end()
+
+    def _check_destination(self) -> None:
+        """Make sure that pictures land, if they are to: a template may have made nothing of its folder.
+
+        :raises AluoRequestInvalid: a destination is given, and is none.
+        """
+        if self.destination is not None:
+            folder("destination", self.destination)
 
     def _shared(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in SHARED}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import AssetAlias, BaseOperator
 
-from airflow_aluo.arguments import known_at_run_time
+from airflow_aluo.arguments import folder, known_at_run_time, told_of
+from airflow_aluo.links import RunLink
 from airflow_aluo.protocol import picture_set, record
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.naming import Name
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PhotoPublishOperator"]
 
 _SUBJECT: Final = "publish"
+_UNHARMED: Final = "nothing was published"
 
 #: The new set, and the one before, whose readers may be at work.
 _LEAST_SETS: Final = 2
@@ -45,12 +47,14 @@ class PhotoPublishOperator(BaseOperator):
     stay until they are no longer among the newest ``keep_sets``. A try that was killed has published nothing;
     the next one copies what is missing. To publish the same set again writes nothing.
 
-    Edits of a batch that failed are left out, with a warning.
+    Edits of a batch that failed, or did not land, are left out, with a warning.
 
     Returns ``{"manifest": address, "set": digest, "pictures": number, "credits": taken by Aluo or None,
-    "prompts_sha256": digest of the distinct prompts or None}``. Events of all assets among ``outlets`` have
-    the same as their ``extra``; for an ``AssetAlias`` the asset is the manifest's address (``file://…``,
-    ``s3://bucket/…/manifest.json`` without its connection).
+    "prompts_sha256": digest of the distinct prompts or None, "changed": True or False}``, the last of which
+    tells whether the set is another one than before this run: a set that is published once more is told
+    once more. Events of all assets among ``outlets`` have the same as their ``extra``; for an ``AssetAlias``
+    the asset is the manifest's address (``file://…``, ``s3://bucket/…/manifest.json`` without its
+    connection).
 
     Give it all edits at once: instances of a mapped task, and runs at the same time, would each publish a set
     of their own to the destination, and only the last one's would be seen.
@@ -68,6 +72,7 @@ class PhotoPublishOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("edits", "destination", "name")
     ui_color = "#e3f0ea"
+    operator_extra_links = (RunLink(),)
 
     def __init__(
         self,
@@ -85,12 +90,12 @@ class PhotoPublishOperator(BaseOperator):
         self.name = name
         self.keep_sets = keep_sets
         self._upstream = Upstream.of("edits", edits)
-        _check(name=name, keep_sets=keep_sets)
+        _check(name=name, keep_sets=keep_sets, destination=self.destination)
 
     @classmethod
     def partial(cls, **kwargs: Any) -> OperatorPartial:
         """Check what all mapped instances have in common when the DAG is parsed, too."""
-        _check(name=kwargs.get("name", _NAME), keep_sets=kwargs.get("keep_sets", _LEAST_SETS))
+        _check(**{name: kwargs.get(name, default) for name, default in _COMMON.items()})
         partial: OperatorPartial = super().partial(**kwargs)
         return partial
 
@@ -102,9 +107,13 @@ class PhotoPublishOperator(BaseOperator):
         from airflow_aluo.publishing import announce, asset, publish
         from airflow_aluo.storage import Folder
 
-        with final_errors_fail():
-            self._upstream.check(self.edits, self.upstream_task_ids)
-            destination = _destination(self.destination)
+        with final_errors_fail(), told_of(None, _UNHARMED):
+            if self._upstream.task_ids or self.upstream_task_ids:
+                self._upstream.check(self.edits, self.upstream_task_ids)
+            elif optional(self.edits) is None:
+                raise _not_landed([shown(self.edits)])
+            folder("destination", self.destination)
+            destination = str(self.destination)
             if any(isinstance(outlet, AssetAlias) for outlet in self.outlets):
                 asset(Folder(destination).address(picture_set.MANIFEST))
             origin = _origin(context["ti"])
@@ -147,24 +156,24 @@ def _origin(ti: Any) -> picture_set.Origin:
     return picture_set.Origin(ti.dag_id, ti.run_id, ti.task_id, index)
 
 
-def _destination(value: Any) -> str:
-    if optional(value) is None:
-        expected = "a local folder, or an object-storage address such as s3://conn@bucket/folder"
-        raise AluoRequestInvalid(_SUBJECT, [Problem("destination", "nothing came", expected)])
-    return str(value)
-
-
 def _name(template: Any) -> Name:
     return Name(template, allowed=picture_set.PLACEHOLDERS)
 
 
-def _check(*, name: Any, keep_sets: Any) -> None:
+#: What mapped instances have in common, and what is right where they do not.
+_COMMON: Final[dict[str, Any]] = {"name": _NAME, "keep_sets": _LEAST_SETS, "destination": "known later"}
+
+
+def _check(*, name: Any, keep_sets: Any, destination: Any) -> None:
     """Check what can be judged when the DAG is parsed.
 
-    :raises AluoRequestInvalid: a name that is none, or a number of sets below 1.
+    :raises AluoRequestInvalid: a name that is none, a number of sets below 1, or no destination.
     """
-    if not known_at_run_time(name, template_ext=()):
-        _name(name)
+    with told_of(_SUBJECT, _UNHARMED):
+        folder("destination", destination)
+        if not known_at_run_time(name, template_ext=()):
+            _name(name)
     if not isinstance(keep_sets, int) or isinstance(keep_sets, bool) or keep_sets < _LEAST_SETS:
         expected = "a whole number of sets, 2 or more: readers of the set before go on with theirs"
-        raise AluoRequestInvalid(_SUBJECT, [Problem("keep_sets", shown(keep_sets), expected)])
+        problem = Problem("keep_sets", shown(keep_sets), expected)
+        raise AluoRequestInvalid(_SUBJECT, [problem], unharmed=_UNHARMED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -57,6 +58,8 @@ class Account:
     proxy: str | None = field(default=None, repr=False)
     #: Hosts in private networks from which pictures may be fetched: names, addresses, ranges of addresses.
     allow_private_hosts: tuple[str, ...] = ()
+    #: The Airflow connection that names it, ``None`` where none is used.
+    conn_id: str | None = None
     #: What a person should look at, although it works.
     warnings: tuple[str, ...] = ()
 
@@ -98,6 +101,7 @@ def read(
         verify=reader.verify(),
         proxy=reader.proxy(),
         allow_private_hosts=reader.hosts("allow_private_hosts"),
+        conn_id=aluo_conn_id,
         warnings=tuple(_warnings(aluo_conn_id, base_url, (password or "").strip())),
     )
     problems = [*_key_problems(account.api_key), *reader.problems]
@@ -151,6 +155,14 @@ def _base_url(host: str | None, port: int | None, problems: list[Problem]) -> st
     elif port and not 0 < port <= 65535:  # noqa: PLR2004  # TCP's
         problems.append(Problem("port", str(port), "a port from 1 to 65535, or none"))
     return urlunsplit((url.scheme, netloc, url.path.rstrip("/"), "", ""))
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text.strip(), strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 class _Extra:
@@ -208,4 +220,8 @@ class _Extra:
         if not isinstance(names, list) or not all(isinstance(item, str) for item in names):
             self._refuse(name, "host names, as a list or separated by commas")
             return ()
+        for item in names:
+            if "/" in item and not _is_network(item):
+                expected = "a host's name, an address, or a range of addresses such as 10.0.0.0/8"
+                self.problems.append(Problem(f"extra {name!r}", shown(item), expected))
         return tuple(names)

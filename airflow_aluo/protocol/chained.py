@@ -8,6 +8,7 @@ has result addresses      ``image_urls``       these addresses
 has result addresses      ``image_files``      a problem: nothing has landed
 is of an unfinished edit  either               a problem that names its status
 has an error              either               a problem that names the error
+and result addresses      either               a problem: it did not land
 ========================  ===================  ======================================================
 """
 
@@ -15,12 +16,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from airflow_aluo.protocol.errors import Problem
+from airflow_aluo.protocol.errors import (
+    AluoAddressRefused,
+    AluoConnectionError,
+    AluoPictureError,
+    AluoServerError,
+    Problem,
+)
 from airflow_aluo.protocol.rendered import bare, collection, optional, shown, without_query
 from airflow_aluo.protocol.schemas import validator
+from airflow_aluo.protocol.vocabulary import STATUS_SUCCESS
 
 _A_RECORD: Final = "the record of an edit as another Aluo task returned it"
 _A_FINISHED_EDIT: Final = (
@@ -33,6 +41,10 @@ _AN_EDIT_THAT_SUCCEEDED: Final = (
 _LANDED: Final = (
     "pictures that were landed; put a PhotoDownloadOperator before this task, or give it as image_urls"
 )
+#: Errors that keep pictures from landing. Others may be about another submit than the one that gave them.
+_NOT_LANDED: Final = {
+    one.__name__ for one in (AluoAddressRefused, AluoConnectionError, AluoPictureError, AluoServerError)
+}
 _RECORDS: Final = (
     "addresses, files or edit records; PhotoEditBatchOperator(photos=...) edits all pictures of a batch"
 )
@@ -54,6 +66,8 @@ class Images:
     given: bool
     #: Some of the files are landed pictures of a record.
     landed: bool
+    #: Where the first photo is a record's: the photo at the start of its chain of edits.
+    source: str | None = None
 
 
 def images(image_urls: Any, image_files: Any) -> Images:
@@ -82,14 +96,42 @@ def images(image_urls: Any, image_files: Any) -> Images:
         names = " and ".join(name for name, items in given.items() if items)
         problems.append(Problem(names, f"{len(files)} files and {len(urls)} addresses", _ONE_KIND))
         urls = []
-    return Images(tuple(urls), tuple(files), tuple(problems), given=any(given.values()), landed=landed)
+    return Images(
+        tuple(urls),
+        tuple(files),
+        tuple(problems),
+        given=any(given.values()),
+        landed=landed,
+        source=_source(next((item for items in given.values() for item in items), None), problems),
+    )
 
 
 def first_name(image_urls: Any, image_files: Any) -> str:
     """Return the first photo's name, for people; ``""`` where there is none."""
     found = images(image_urls, image_files)
-    first = next(iter(found.urls or found.files), "")
+    first = found.source or next(iter(found.urls or found.files), "")
     return bare(str(first)).rstrip("/").rpartition("/")[2]
+
+
+def did_not_land(edit: Mapping[str, Any]) -> bool:
+    """Tell whether an edit succeeded at Aluo, and only its pictures did not land."""
+    there = bool(edit["result_urls"]) and edit["status"] == STATUS_SUCCESS
+    return there and "error" in edit and edit["error"]["type"] in _NOT_LANDED
+
+
+def not_a_record(value: Any) -> list[Problem]:
+    """Return what keeps a value from being the record of an edit; nothing for a right one."""
+    errors = sorted(validator("edit_record").iter_errors(value), key=lambda error: error.json_path)
+    problems = [
+        Problem(error.json_path, shown(error.instance), f"{_A_RECORD} ({without_query(error.message)[:120]})")
+        for error in errors
+        if error.validator != "required"
+    ]
+    lacking = {error.json_path: error for error in errors if error.validator == "required"}
+    for path, error in lacking.items():  # each has one for every name
+        names = ", ".join(name for name in error.validator_value if name not in error.instance)
+        problems.append(Problem(path, shown(error.instance), f"{_A_RECORD} (this one has no {names})"))
+    return problems
 
 
 def is_record(value: Any) -> bool:
@@ -127,11 +169,26 @@ def _one_or_more(item: Any) -> Iterator[Any]:
 def _no_record(place: str, value: Any) -> Problem | None:
     if is_part(value):
         return Problem(place, "a reference to results of a batch", _RECORDS)
-    errors = sorted(validator("edit_record").iter_errors(value), key=lambda error: error.json_path)
-    if not errors:
+    if not (problems := not_a_record(value)):
         return None
-    expected = f"{_A_RECORD} ({without_query(errors[0].message)[:120]})"
-    return Problem(f"{place} {errors[0].json_path}", shown(errors[0].instance), expected)
+    return replace(problems[0], parameter=f"{place} {problems[0].parameter}")
+
+
+def _source(first: Any, problems: Sequence[Problem]) -> str | None:
+    """Return the photo that stands at the start of the chain of which the first photo given is the end.
+
+    Where only addresses of pictures are known, these are the start.
+    """
+    if problems or not is_record(first):
+        return None
+    if "source" in first:
+        return str(first["source"])
+    request = first["request"]
+    if request is None:
+        photos = first["result_urls"] if first["aluo_task_id"] is None else ()
+    else:
+        photos = [*request["image_urls"], *request["image_files"]]
+    return next(map(bare, photos), None)
 
 
 def _of_record(name: str, place: str, edit: Mapping[str, Any]) -> tuple[str, list[str]] | Problem:
@@ -140,7 +197,10 @@ def _of_record(name: str, place: str, edit: Mapping[str, Any]) -> tuple[str, lis
         return wrong
     who = "one without an id" if edit["aluo_task_id"] is None else str(edit["aluo_task_id"])
     if "error" in edit:
-        return Problem(place, f"{who} failed ({edit['error']['type']})", _AN_EDIT_THAT_SUCCEEDED)
+        lost = did_not_land(edit)
+        what = "succeeded, but did not land" if lost else "failed"
+        expected = _LANDED if lost else _AN_EDIT_THAT_SUCCEEDED
+        return Problem(place, f"{who} {what} ({edit['error']['type']})", expected)
     if edit["files"]:
         return "image_files", [file["path"] for file in edit["files"]]
     if not edit["result_urls"]:

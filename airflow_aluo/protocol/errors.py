@@ -16,6 +16,7 @@
     │   ├─ AluoEditFailed
     │   └─ AluoEditTimedOut
     ├─ AluoPictureError        a result that could not be landed
+    │   └─ AluoAddressRefused       its address leads where it may not be asked
     └─ AluoUnknownOutcome      a submit whose outcome nobody knows
 
 ``final`` says that the same thing tried again by itself ends the same way, or would pay twice: only a
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 __all__ = [
+    "AluoAddressRefused",
     "AluoApiError",
     "AluoConnectionError",
     "AluoEditError",
@@ -90,17 +92,20 @@ class AluoRequestInvalid(AluoError):
 
     :param subject: what was checked: ``photo edit``, ``connection 'aluo_default'``.
     :param problems: all that is wrong with it.
+    :param unharmed: what has therefore not been done.
     """
 
     final = True
-    facts = ("subject", "problems")
+    facts = ("subject", "problems", "unharmed")
 
-    def __init__(self, subject: str, problems: Iterable[Problem]) -> None:
-        self.subject = subject
+    def __init__(
+        self, subject: str, problems: Iterable[Problem], *, unharmed: str = "nothing was sent"
+    ) -> None:
+        self.subject, self.unharmed = subject, unharmed
         self.problems = tuple(problems)
         lines = [str(problem) for problem in self.problems]
         text = lines[0] if len(lines) == 1 else "".join(f"\n  - {line}" for line in lines)
-        super().__init__(f"{subject} cannot be used, nothing was sent: {text}")
+        super().__init__(f"{subject} cannot be used, {unharmed}: {text}")
 
 
 class AluoConnectionError(AluoError):
@@ -237,6 +242,15 @@ class AluoPictureError(AluoError):
         self.http_status = http_status
 
 
+class AluoAddressRefused(AluoPictureError):
+    """A result's address leads into a private network, or to nothing that can be asked; it was not asked.
+
+    Trying again does not help: a person allows the host, or gives another address.
+    """
+
+    final = True
+
+
 class AluoUnknownOutcome(AluoError):
     """A request to edit may have reached Aluo, and nobody knows what became of it.
 
@@ -273,7 +287,8 @@ def load(data: Any) -> AluoError:
         facts = dict(data["facts"])
         if error_type is AluoRequestInvalid:
             problems = [Problem(*map(str, problem)) for problem in facts["problems"]]
-            return AluoRequestInvalid(str(facts["subject"]), problems)
+            told = {name: str(facts[name]) for name in ("unharmed",) if name in facts}
+            return AluoRequestInvalid(str(facts["subject"]), problems, **told)
         return error_type(str(data["message"]), **facts)
     except (KeyError, TypeError, ValueError):
         return AluoError(f"an error that cannot be read came from the triggerer: {str(data)[:200]}")

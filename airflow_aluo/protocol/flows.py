@@ -144,8 +144,13 @@ def order(
     )
 
 
-def send(call: Call[T], rule: RetryRule, senses: Senses) -> Flow[T]:
-    """Send one call and read its answer, trying again for ``rule.budget`` seconds where that is safe."""
+def send(
+    call: Call[T], rule: RetryRule, senses: Senses, *, again: Callable[[AluoError], object] | None = None
+) -> Flow[T]:
+    """Send one call and read its answer, trying again for ``rule.budget`` seconds where that is safe.
+
+    :param again: is told why, once, when trying again begins.
+    """
     started, tries = senses.now(), 0
     while True:
         tries += 1
@@ -157,6 +162,8 @@ def send(call: Call[T], rule: RetryRule, senses: Senses) -> Flow[T]:
             pause, rests = rule.pause(tries, senses.dice(), asked_pause(error)), rest_asked(error)
             if senses.now() + pause > started + rule.budget:
                 raise
+            if again and tries == 1:
+                again(error)
         yield Pause(pause, rests)
 
 

@@ -68,6 +68,7 @@ _STAND_INS: Final[dict[str, Any]] = {
     "num_images": None,
 }
 
+_WEB: Final = re.compile(r"https?://", re.IGNORECASE)
 _FILE_FIELD: Final = re.compile(r"file(\d+)")
 
 
@@ -81,6 +82,8 @@ class PhotoEdit:
     aspect_ratio: str | None = None
     output_format: str | None = None
     num_images: int | None = None
+    #: Where earlier edits are edited, the photo from which the first was made. It is not asked for.
+    source: str | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the vendor's document: a JSON body, or a form whose files are named by address."""
@@ -100,6 +103,7 @@ class PhotoEdit:
     def to_json(self) -> dict[str, Any]:
         """Return the parameters as the edit record holds them."""
         plain = asdict(self)
+        del plain["source"]
         return plain | {name: list(plain[name]) for name in ("image_urls", "image_files")}
 
 
@@ -121,6 +125,7 @@ def read(parameters: Mapping[str, Any]) -> PhotoEdit:
         aspect_ratio=_stripped(optional(parameters.get("aspect_ratio"))),
         output_format=_stripped(optional(parameters.get("output_format"))),
         num_images=whole_number(optional(parameters.get("num_images"))),
+        source=images.source,
     )
     problems = [*unknown(parameters), *images.problems, *_source(edit, images), *_against_schema(edit)]
     if problems:
@@ -175,6 +180,10 @@ def _source(edit: PhotoEdit, images: Images) -> list[Problem]:
     if not images.given:
         expected = f"image_urls ({_COUNT} addresses) or image_files ({_COUNT} files)"
         problems.append(Problem("image_urls and image_files", "no image given", expected))
+    for index, address in enumerate(edit.image_files):
+        if _WEB.match(str(address)):
+            expected = "a file to upload; give addresses on the web as image_urls, which Aluo fetches"
+            problems.append(Problem(f"image_files[{index}]", shown(address), expected))
     if edit.image_files and edit.num_images is not None:
         expected = "no num_images with image_files (Aluo's form has no such field); use image_urls"
         if images.landed:

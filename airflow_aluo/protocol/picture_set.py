@@ -56,7 +56,8 @@ class Picture:
     file: LandedFile
     aluo_task_id: str | None
     prompt: str | None
-    #: The first photo that was edited: its address without query and user; ``None`` where it is not known.
+    #: The photo from which its edit, or the first of a chain of edits, was made: its address without query
+    #: and user; ``None`` where it is not known.
     source: str | None
 
     @property
@@ -126,7 +127,7 @@ def of(edits: Iterable[tuple[int, EditRecord]], name: Name, origin: Origin) -> P
     edits = list(edits)
     pictures = tuple(picture for position, edit in edits for picture in _named(edit, position, name, origin))
     if (clash := _clash(pictures)) is not None:
-        raise AluoRequestInvalid("publish", [_problem(name, *clash)])
+        raise AluoRequestInvalid("publish", [_problem(name, *clash)], unharmed="nothing was published")
     taken = [edit["credits"]["deducted"] for _, edit in edits]
     known = [one for one in taken if one is not None]
     return PictureSet(
@@ -166,7 +167,7 @@ def manifest(
 def _named(edit: EditRecord, position: int, name: Name, origin: Origin) -> Iterator[Picture]:
     request = edit["request"]
     images = [] if request is None else [*request["image_urls"], *request["image_files"]]
-    source = bare(images[0]) if images else None
+    source = edit.get("source") or (bare(images[0]) if images else None)
     prompt = None if request is None else request["prompt"]
     for index, file in enumerate(edit["files"]):
         path = name.of(
@@ -207,6 +208,7 @@ def _clash(pictures: Sequence[Picture]) -> tuple[Picture, Picture] | None:
 def _problem(name: Name, one: Picture, other: Picture) -> Problem:
     """Say that two pictures cannot both have their names."""
     more = ["{index}"] if one.edit == other.edit and not name.uses("index") else []
+    more += ["{prompt}"] if one.prompt != other.prompt and not name.uses("prompt") else []
     more += ["{position}", "{aluo_task_id}"]
     seen = f"{shown(name.template)} calls pictures of {one.edit} and {other.edit} {shown(one.name)}"
     return Problem("name", seen, f"another name for each; add {' or '.join(more)}")

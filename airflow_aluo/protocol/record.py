@@ -9,15 +9,16 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NotRequired, TypedDict
 
+from airflow_aluo.protocol.chained import not_a_record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestInvalid, AluoUnknownOutcome, Problem
-from airflow_aluo.protocol.rendered import collection, optional, shown, without_query
+from airflow_aluo.protocol.rendered import collection, optional, without_query
 from airflow_aluo.protocol.schedule import DEFAULT_TOLERATED_FAILURES, MISSING_GRACE, WaitRule
-from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.protocol.vocabulary import STATUS_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_aluo.protocol.decision import EditReview
     from airflow_aluo.protocol.photo_edit import PhotoEdit
     from airflow_aluo.protocol.replies import Acceptance, Credits, Snapshot
 
@@ -85,8 +86,12 @@ class EditRecord(TypedDict):
     files: list[LandedFile]
     credits: EditCredits
     times: EditTimes
-    #: Only where an edit of a batch failed.
+    #: Only where an edit of a batch failed, or its pictures did not land.
     error: NotRequired[EditError]
+    #: Only of an edit of edits: the photo at the start of the chain, without query and user.
+    source: NotRequired[str]
+    #: Only where a person was asked.
+    review: NotRequired[EditReview]
 
 
 def submitted(
@@ -99,10 +104,8 @@ def submitted(
     accepted_at: float,
 ) -> EditRecord:
     """Return the record of an edit that Aluo has just accepted. Times in epoch seconds."""
-    record = _empty(SUBMITTED)
-    record["aluo_conn_id"] = aluo_conn_id
+    record = _asked(SUBMITTED, edit, aluo_conn_id)
     record["aluo_task_id"] = acceptance.aluo_task_id
-    record["request"] = edit.to_json()
     record["credits"] = _credits(record["credits"] | {"estimated": estimated_credits}, acceptance.credits)
     record["times"]["submitted_at"] = iso(submitted_at)
     record["times"]["accepted_at"] = iso(accepted_at)
@@ -120,8 +123,12 @@ def completed(record: EditRecord, snapshot: Snapshot, *, at: float) -> EditRecor
 
 
 def landed(record: EditRecord, files: Sequence[LandedFile], *, at: float) -> EditRecord:
-    """Return the record with the pictures that were landed. ``at``: epoch seconds."""
-    return record | {"files": list(files), "times": record["times"] | {"landed_at": iso(at)}}
+    """Return the record with the pictures that were landed, and no error any more. ``at``: epoch seconds."""
+    found = record | {"files": list(files)}
+    found.pop("error", None)
+    # Some stores tell only in which second a file was written.
+    at = max(at, _moment(record["times"]["completed_at"]) or at)
+    return found | {"times": record["times"] | {"landed_at": iso(at)}}
 
 
 def failed(record: EditRecord, error: Exception, *, at: float) -> EditRecord:
@@ -137,9 +144,8 @@ def not_accepted(edit: PhotoEdit, error: Exception, *, aluo_conn_id: str, tried:
 
     :param tried: it was sent, or should have been; else others' failure kept it from being sent at all.
     """
-    record = _empty(UNKNOWN if tried and isinstance(error, AluoUnknownOutcome) else NOT_ACCEPTED)
-    told = _error(error, "" if tried else "not tried: ")
-    return record | {"aluo_conn_id": aluo_conn_id, "request": edit.to_json(), "error": told}
+    status = UNKNOWN if tried and isinstance(error, AluoUnknownOutcome) else NOT_ACCEPTED
+    return _asked(status, edit, aluo_conn_id) | {"error": _error(error, "" if tried else "not tried: ")}
 
 
 def of_edit(value: Any, *, aluo_conn_id: str) -> EditRecord:
@@ -233,12 +239,8 @@ def parse(value: Any) -> EditRecord:
 
     :raises AluoRequestInvalid: it is none.
     """
-    errors = sorted(validator("edit_record").iter_errors(value), key=lambda error: error.json_path)
-    if errors:
-        raise AluoRequestInvalid(
-            "edit record",
-            [Problem(error.json_path, shown(error.instance), _expected(error.message)) for error in errors],
-        )
+    if problems := not_a_record(value):
+        raise AluoRequestInvalid("edit record", problems)
     record: EditRecord = value
     return record
 
@@ -254,6 +256,14 @@ def _moment(time: str | None) -> float | None:
         return None if time is None else datetime.fromisoformat(time).timestamp()
     except ValueError:  # no day of any calendar: the schema counts digits only
         return None
+
+
+def _asked(status: str, edit: PhotoEdit, aluo_conn_id: str) -> EditRecord:
+    record = _empty(status)
+    record["aluo_conn_id"], record["request"] = aluo_conn_id, edit.to_json()
+    if edit.source is not None:
+        record["source"] = edit.source
+    return record
 
 
 def _empty(status: str) -> EditRecord:
@@ -287,7 +297,3 @@ def _credits(known: EditCredits, said: Credits) -> EditCredits:
         deducted=known["deducted"] if said.deducted is None else said.deducted,
         remaining=known["remaining"] if said.remaining is None else said.remaining,
     )
-
-
-def _expected(complaint: str) -> str:
-    return f"a record as another Aluo task returned it ({without_query(complaint)[:120]})"

@@ -121,16 +121,14 @@ def read_picture(reply: Reply, url: str) -> None:
     :raises AluoServerError: trying again may help.
     :raises AluoPictureError: it will not.
     """
-    status = reply.http_status
+    status, address = reply.http_status, named(url)
     if 200 <= status < 300:  # noqa: PLR2004  # what HTTP calls successful
         return
     if status >= CODE_SERVER or status == 429:  # noqa: PLR2004
         asked = retry_after(reply.headers, reply.at)
-        message = f"the picture's host answered HTTP {status}"
+        message = f"picture {address} answered HTTP {status}"
         raise AluoServerError(message, http_status=status, retry_after=asked, definite=False)
-    address = named(url)
-    hint = "its address has expired or is gone: results are short-lived, land them soon"
-    message = f"picture {address} answered HTTP {status}: {hint}"
+    message = f"picture {address} answered HTTP {status}"
     raise AluoPictureError(message, url=address, http_status=status)
 
 

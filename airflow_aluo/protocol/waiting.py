@@ -159,7 +159,8 @@ def look(
         failed = trouble if isinstance(trouble, NO_ANSWER) else None
         raise timed_out(aluo_task_id, progress.last_status, failed) from failed
     if rule.poll_interval is None and trouble is None:
-        return rest(rule, progress, senses) or Pause(min(MIN_PAUSE, pause))
+        planned = rest(rule, progress, senses)
+        return planned if planned and planned.seconds >= MIN_PAUSE else Pause(min(MIN_PAUSE, pause))
     return Pause(pause, rest_asked(trouble))
 
 

@@ -21,6 +21,7 @@ from airflow_aluo.airflow_names import (
     conf,
 )
 from airflow_aluo.arguments import count
+from airflow_aluo.links import EDIT_LINKS
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoEditTimedOut, AluoError
 from airflow_aluo.protocol.schedule import (
@@ -72,6 +73,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("aluo_task_id", "aluo_conn_id")
     ui_color = "#e3f0ea"
+    operator_extra_links = EDIT_LINKS
 
     #: The edit that this process looks at.
     _waited_for: EditRecord | None = None

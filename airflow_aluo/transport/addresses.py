@@ -70,13 +70,18 @@ class AddressRefused(Exception):  # noqa: N818  # it never leaves the drivers
         self.why, self.step = why, step
 
     @classmethod
-    def at(cls, host: str, addresses: Iterable[str]) -> Self:
-        """Return the refusal of a host that is found at these addresses."""
+    def at(cls, host: str, addresses: Iterable[str], conn_id: str | None) -> Self:
+        """Return the refusal of a host that is found at these addresses.
+
+        :param conn_id: the connection that says what is allowed; ``None`` where none is used.
+        """
         found = list(dict.fromkeys(addresses))
         seen = ", ".join(f"{address} ({_kind(ip_address(address))})" for address in found)
         why = seen if found == [host] else f"host {host!r}, which resolves to {seen}"
-        step = f"if pictures may come from there, list {host!r} in the connection's allow_private_hosts"
-        return cls(why, step)
+        step = f"list {host!r} in allow_private_hosts of connection {conn_id!r}"
+        if conn_id is None:
+            step = f"set aluo_conn_id to a connection whose allow_private_hosts lists {host!r}"
+        return cls(why, f"if pictures may come from there, {step}")
 
 
 def _kind(ip: IP) -> str:
@@ -97,6 +102,7 @@ class Guard:
     """
 
     def __init__(self, account: Account) -> None:
+        self._conn_id = account.conn_id
         self._names: set[str] = set()
         self._networks: list[IPv4Network | IPv6Network] = []
         #: Hosts that a proxy may be asked for.
@@ -123,7 +129,7 @@ class Guard:
         """
         found = [address for address in addresses if self.permits(host, address)]
         if addresses and not found:
-            raise AddressRefused.at(host, addresses)
+            raise AddressRefused.at(host, addresses, self._conn_id)
         return found
 
     def check(self, host: str) -> None:
@@ -157,7 +163,7 @@ class Guard:
         :raises AddressRefused: it may not: nobody knows which of them the proxy takes.
         """
         if bad := [address for address in addresses if not self.permits(host, address)]:
-            raise AddressRefused.at(host, bad)
+            raise AddressRefused.at(host, bad, self._conn_id)
         self._passed.add(_spelled(host))
 
 

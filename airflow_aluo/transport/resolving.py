@@ -1,4 +1,4 @@
-"""Names of pictures' hosts, for aiohttp: it connects to what it is told here, and to nothing else."""
+"""How aiohttp connects: for pictures to what it is told here and to nothing else, and not unnoticed."""
 
 from __future__ import annotations
 
@@ -34,3 +34,20 @@ class GuardedResolver(AbstractResolver):
     async def close(self) -> None:
         """Let go of the name servers."""
         await self._resolver.close()
+
+
+class Mark:
+    """Notes that a connection stands: after DNS, TCP, the proxy and the TLS handshake.
+
+    What fails before was surely not sent: the same question that ``MarkingAdapter`` answers.
+    """
+
+    #: A connection was established, so bytes may have been sent.
+    connected = False
+
+    def __init__(self) -> None:
+        self.trace = aiohttp.TraceConfig()
+        self.trace.on_connection_create_end.append(self._note)
+
+    async def _note(self, *_: object) -> None:
+        self.connected = True

@@ -14,7 +14,13 @@ from urllib.parse import urlencode, urljoin
 
 from airflow_aluo import __version__
 from airflow_aluo.protocol.envelope import Reply
-from airflow_aluo.protocol.errors import AluoConnectionError, AluoPictureError, AluoRequestInvalid, Problem
+from airflow_aluo.protocol.errors import (
+    AluoAddressRefused,
+    AluoConnectionError,
+    AluoPictureError,
+    AluoRequestInvalid,
+    Problem,
+)
 from airflow_aluo.protocol.rendered import named
 
 if TYPE_CHECKING:
@@ -54,6 +60,10 @@ def plain(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+class BrokenOffError(OSError):
+    """A reply ended before its end."""
+
+
 class Writer:
     """Puts a reply's body where it belongs: into memory, or where a picture's call says."""
 
@@ -65,14 +75,22 @@ class Writer:
         self._status, self._headers = http_status, headers
         self._sink = call.into(headers) if call.into and 200 <= http_status < 300 else None  # noqa: PLR2004
         self._body = bytearray()
+        self._count = 0
 
     def write(self, chunk: bytes) -> bool:
         """Keep a chunk; return whether more is wanted."""
+        self._count += len(chunk)
         if self._sink is not None:
             self._sink(chunk)
             return True
         self._body += chunk
         return len(self._body) < MAX_REPLY_BYTES
+
+    def broken_off(self) -> BrokenOffError:
+        """Return the error of a reply that goes no further, although it should."""
+        length = self._headers.get("content-length", "")
+        of = f" of {length}" if length.isdecimal() else ""
+        return BrokenOffError(f"the reply broke off after {self._count}{of} bytes")
 
     def reply(self) -> Reply:
         """Return the whole reply; its body is empty where it went elsewhere.
@@ -101,7 +119,7 @@ class Encoded:
 def encode(account: Account, call: Call[Any]) -> Encoded:
     """Return the call's bytes: the same for both drivers.
 
-    :raises AluoPictureError: a picture's address is no web address.
+    :raises AluoAddressRefused: a picture's address is no web address.
     """
     headers = {
         "User-Agent": f"airflow-aluo/{__version__}",
@@ -117,7 +135,7 @@ def encode(account: Account, call: Call[Any]) -> Encoded:
         if not url.startswith(_WEB):
             address = named(call.path)
             message = f"picture {address} cannot be fetched; expected: an address with http:// or https://"
-            raise AluoPictureError(message, url=address)
+            raise AluoAddressRefused(message, url=address)
     if call.params:
         url = f"{url}?{urlencode(call.params)}"
     body: bytes | None = None
@@ -154,11 +172,11 @@ def redirected(call: Call[Any], request: Encoded, http_status: int, location: st
     raise AluoPictureError(message, url=address)
 
 
-def not_fetched(call: Call[Any], refused: AddressRefused) -> AluoPictureError:
+def not_fetched(call: Call[Any], refused: AddressRefused) -> AluoAddressRefused:
     """Return the error for a picture whose address leads, perhaps by redirects, where we may not ask."""
     address = named(call.path)
     message = f"picture {address} is not fetched, for it leads to {refused.why}; {refused.step}"
-    return AluoPictureError(message, url=address)
+    return AluoAddressRefused(message, url=address)
 
 
 @lru_cache
@@ -251,8 +269,10 @@ def no_reply(
     while (deeper := cause.__cause__ or cause.__context__) is not None and deeper is not outer:
         cause = deeper
     where = account.base_url if call.with_key else named(call.path)
-    why = f"{type(cause).__name__}: {cause}".rstrip(": ").replace(call.path, where)
+    why = " ".join(f"{type(cause).__name__}: {cause}".split()).rstrip(": ").replace(call.path, where)
     message = f"no reply from {where} ({why})"
+    if isinstance(cause, BrokenOffError):
+        message = f"no whole reply from {where} ({cause})"
     if not sent:
         hint = "check the connection's host, proxy and the network"
         message = f"no connection to {where} ({why}): nothing was sent; {hint}"

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.http_exceptions import ContentLengthError, TransferEncodingError
 from yarl import URL
 
 from airflow_aluo.pace.line import Kind
 from airflow_aluo.protocol.errors import AluoError, AluoRateLimited
 from airflow_aluo.protocol.flows import Pause, rest_asked
 from airflow_aluo.transport.addresses import AddressRefused, Guard, look_up
-from airflow_aluo.transport.resolving import GuardedResolver
+from airflow_aluo.transport.resolving import GuardedResolver, Mark
 from airflow_aluo.transport.wire import (
     Writer,
     authorities,
@@ -214,11 +215,26 @@ class AiohttpDriver:
                 further = redirected(call, request, response.status, headers.get("location"))
                 if further is None:
                     writer = Writer(self._account, call, response.status, headers)
-                    while chunk := await response.content.readany():  # what is there, not copied again
-                        if not writer.write(chunk):
-                            break
+                    await _read(response, writer)
                     return writer.reply()
             request = further
+
+
+async def _read(response: aiohttp.ClientResponse, writer: Writer) -> None:
+    """Read a reply's body.
+
+    :raises BrokenOffError: not all of it came.
+    """
+    try:
+        while chunk := await response.content.readany():  # what is there, not copied again
+            if not writer.write(chunk):
+                return
+    except aiohttp.ClientPayloadError as error:
+        if not isinstance(error.__cause__, ContentLengthError | TransferEncodingError):
+            raise
+    else:
+        return
+    raise writer.broken_off()  # out here, it does not drag along what says the same in other words
 
 
 def _open(
@@ -270,20 +286,3 @@ class Way:
         :raises AluoRequestInvalid: the environment names a proxy that is none for HTTP.
         """
         return cls(ssl_context(authorities(account)), proxies_for(account, url).get(urlsplit(url).scheme))
-
-
-class Mark:
-    """Notes that a connection stands: after DNS, TCP, the proxy and the TLS handshake.
-
-    What fails before was surely not sent: the same question that ``MarkingAdapter`` answers.
-    """
-
-    #: A connection was established, so bytes may have been sent.
-    connected = False
-
-    def __init__(self) -> None:
-        self.trace = aiohttp.TraceConfig()
-        self.trace.on_connection_create_end.append(self._note)
-
-    async def _note(self, *_: object) -> None:
-        self.connected = True

@@ -7,9 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from PIL import Image
 
 from airflow_aluo.demo.aluo import KEY
 from airflow_aluo.demo.local_airflow import LocalAirflow
-from airflow_aluo.demo.rest import RestError
 from airflow_aluo.protocol import record
 
 FORM = {"photos": ["https://example.com/product.jpg"], "prompt": "Add a coffee cup on the desk"}
@@ -37,18 +34,6 @@ EXAMPLES: Mapping[str, tuple[dict[str, Any], int]] = {
 LANDS = dict.fromkeys(EXAMPLES, "download") | {"aluo_batch_edits": "edit"}
 
 
-def trigger(airflow: LocalAirflow, dag_id: str, conf: dict[str, Any]) -> str:
-    """Start a run. On a busy machine SQLite may be locked for longer than Airflow waits."""
-    for _ in range(5):
-        try:
-            return airflow.trigger(dag_id, conf)
-        except RestError as error:
-            if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise
-            time.sleep(2)
-    return airflow.trigger(dag_id, conf)
-
-
 @pytest.fixture(scope="module")
 def runs(airflow: LocalAirflow, sandbox: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """One run of each example, all at once, to their end; run ids by DAG."""
@@ -57,7 +42,7 @@ def runs(airflow: LocalAirflow, sandbox: Any, tmp_path_factory: pytest.TempPathF
     for dag_id, (conf, _) in EXAMPLES.items():
         airflow.wait_for_dag(dag_id)
         destination = tmp_path_factory.mktemp(dag_id)
-        started[dag_id] = trigger(airflow, dag_id, {**conf, "destination": str(destination)})
+        started[dag_id] = airflow.trigger(dag_id, {**conf, "destination": str(destination)})
     for dag_id, run_id in started.items():
         airflow.wait_for_run(dag_id, run_id, timeout=240)
     return started

@@ -310,8 +310,8 @@ def test_records_of_edits_that_failed_are_left_out_with_a_warning(caplog: pytest
     pending = record.of_edit("edit_1", aluo_conn_id="aluo_default")
     failed = record.failed(pending, OSError("gone"), at=0.0)
     assert len(read(photos=[RECORDS[0], failed, RECORDS[1]], prompts=["Blue", "Red"])) == 4
-    assert "1 of 3 edits failed and have no pictures: edit_1 (gone)" in caplog.text
-    with pytest.raises(AluoRequestInvalid, match="all that were asked for failed"):
+    assert "left out of 3 edits: edit_1 failed (gone)" in caplog.text
+    with pytest.raises(AluoRequestInvalid, match="none of 2 edits has pictures"):
         read(photos=[failed, failed], prompts="Blue")
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_aluo.batch.photos import AHEAD, ahead, load
+from airflow_aluo.batch.photos import AHEAD, ahead, load, unreadable
 from airflow_aluo.protocol import photo_edit
 from airflow_aluo.protocol.errors import AluoRequestInvalid
+from airflow_aluo.protocol.photo_edit import PhotoEdit
 
 
 async def test_a_few_are_loaded_ahead_and_no_more() -> None:
@@ -48,3 +50,37 @@ async def test_what_cannot_be_loaded_is_refused() -> None:
     with pytest.raises(AluoRequestInvalid):
         await load(edit)
     assert await load(photo_edit.read({"prompt": "x", "image_urls": "https://x.example/a.png"})) == ()
+
+
+def asked(*files: str) -> PhotoEdit:
+    return photo_edit.read({"prompt": "x", "image_files": list(files)})
+
+
+def test_each_local_file_that_cannot_be_read_is_named_by_its_place(tmp_path: Path) -> None:
+    there, folder = tmp_path / "a.png", tmp_path / "folder"
+    there.touch()
+    folder.mkdir()
+    gone = f"file://{tmp_path}/gone.png"
+    edits = [asked(str(there)), asked(gone), asked(str(there), str(folder), "~nobody/x.png"), asked("\0")]
+    found = unreadable(edits, [0, 1, 2, 3])
+    assert [one.parameter for one in found] == [
+        "[1] image_files[0]",
+        "[2] image_files[1]",
+        "[2] image_files[2]",
+        "[3] image_files[0]",
+    ]
+    assert [one.expected for one in found[:2]] == [
+        "a file that this worker can read (there is none)",
+        "a file that this worker can read (it is no file)",
+    ]
+
+
+def test_what_is_not_about_to_be_sent_or_lies_in_a_store_is_not_asked_for() -> None:
+    assert unreadable([asked("/nowhere/a.png"), asked("s3://conn@bucket/a.png")], [1]) == []
+
+
+async def test_a_photo_that_is_gone_by_its_turn_is_named_once_and_says_of_what_nothing_was_sent() -> None:
+    with pytest.raises(AluoRequestInvalid) as caught:
+        await load(asked("/nowhere/a.png"))
+    assert str(caught.value).startswith("an edit cannot be used, nothing was sent for it: image_files[0]: ")
+    assert str(caught.value).count("/nowhere/a.png") == 1

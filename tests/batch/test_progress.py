@@ -14,6 +14,7 @@ from airflow_aluo.batch.progress import Counts, line
         (Counts(10_000, 1), "1 of 10000 done, about 3.3 h left"),
         (Counts(3, 3), "3 of 3 done"),
         (Counts(3, 1, 0, 2), "1 of 3 done, 2 failed"),
+        (Counts(3, 1, 0, 1, 1), "1 of 3 done, 1 failed, 1 not landed"),
         (Counts(1, 0, 1), "0 of 1 done, 1 running, about 30 s left"),
     ],
 )

@@ -19,6 +19,7 @@ from airflow_aluo.protocol.errors import (
     AluoEditFailed,
     AluoEditTimedOut,
     AluoOutOfCredits,
+    AluoPictureError,
     AluoRequestInvalid,
     AluoUnknownOutcome,
 )
@@ -276,21 +277,26 @@ def test_a_summary_counts_what_became_of_the_edits_and_what_they_cost() -> None:
         record.not_accepted(EDIT, refused, aluo_conn_id="aluo_default"),
         record.not_accepted(EDIT, AluoUnknownOutcome("lost"), aluo_conn_id="aluo_default"),
         accepted("edit_6"),
+        record.failed(
+            succeeded("edit_7", None, AT), AluoPictureError("too large", url="https://a.b/1.png"), at=AT
+        ),
     ]
     assert summary(records, "/data/a.jsonl") == {
-        "edits": 9,
-        "succeeded": 3,
+        "edits": 10,
+        "succeeded": 4,
+        "not_landed": 1,
         "failed": 5,
         "errors": {
             "AluoEditFailed": 1,
             "AluoEditTimedOut": 1,
             "AluoOutOfCredits": 2,
+            "AluoPictureError": 1,
             "AluoUnknownOutcome": 1,
         },
         "under_way": 1,
-        "pictures": 6,
+        "pictures": 8,
         # Those that succeeded, the late one, which goes on, and the one under way; FAILED costs nothing.
-        "credits": {"estimated": 175, "deducted": 90, "remaining": 900},
+        "credits": {"estimated": 210, "deducted": 120, "remaining": 900},
         "path": "/data/a.jsonl",
     }
 

@@ -16,14 +16,22 @@ EXAMPLES = PACKAGE.parent / "dags_examples"
 #: From the ground up. A module imports modules of lower layers only, none of its own layer's.
 #: A name stands for a module, or for all modules of a folder.
 LAYERS = (
-    ("airflow_aluo", "airflow_names", "signals_later"),
-    ("protocol.errors", "protocol.rendered", "protocol.schedule", "protocol.schemas", "protocol.vocabulary"),
+    ("airflow_aluo", "airflow_names", "gallery", "signals_later"),
+    (
+        "protocol.decision",
+        "protocol.errors",
+        "protocol.markdown",
+        "protocol.rendered",
+        "protocol.schedule",
+        "protocol.schemas",
+        "protocol.vocabulary",
+    ),
     ("protocol.account", "protocol.chained", "protocol.envelope", "protocol.naming"),
     ("protocol.photo_edit",),
     ("protocol.replies",),
     ("protocol.calls", "protocol.record"),
-    ("protocol.flows", "protocol.picture_set", "protocol.remembered"),
-    ("protocol.waiting",),
+    ("protocol.flows", "protocol.picture_set", "protocol.remembered", "protocol.review"),
+    ("protocol.review_page", "protocol.waiting"),
     ("pace.durations", "pace.limiter", "pace.line", "pace.slots"),
     ("pace.planner",),
     ("pace.account_pace", "transport.addresses"),
@@ -33,8 +41,11 @@ LAYERS = (
         "batch.progress",
         "batch.remembered",
         "batch.rows",
+        "branches",
         "get_provider_info",
+        "links",
         "pictures",
+        "question",
         "retry_policy",
         "task_errors",
         "task_store",
@@ -51,6 +62,7 @@ LAYERS = (
         "edit_arguments",
         "edit_memory",
         "intake",
+        "remembered_answer",
         "remembered_wait",
         "storage",
         "transport.with_aiohttp",
@@ -58,12 +70,26 @@ LAYERS = (
     ),
     ("batch.conversing", "batch.files", "batch.photos", "lineage", "one_picture", "transport.sharing"),
     ("batch.one", "batch.results", "hooks", "landing", "paid_once", "publishing"),
-    ("batch.asked", "batch.work", "driving"),
+    ("batch.asked", "batch.work", "driving", "reviewed"),
     ("batch.arguments", "batch.ending", "batch.run", "paid_edit"),
     ("batch.task",),
     ("triggers",),
+    ("cli", "commands.console", "commands.servers", "commands.unknown_outcomes"),
+    ("commands.connected", "commands.progress", "commands.unknown"),
+    ("commands.finishing",),
+    ("commands.edit", "commands.status"),
     ("operators", "sensors"),
     ("decorators",),
+    ("ui.fetching", "ui.permissions", "ui.shelf", "ui.sources", "ui.thumbnails", "ui.told"),
+    ("ui.pieces", "ui.places"),
+    ("ui.edits",),
+    ("ui.cards", "ui.reading", "ui.remembered_edits", "ui.reviews"),
+    ("ui.answer", "ui.originals"),
+    ("ui.archive", "ui.gallery_data", "ui.images"),
+    ("ui.asking",),
+    ("ui.pages", "ui.picture_routes", "ui.routes"),
+    ("ui.app",),
+    ("ui.plugin",),
     ("examples",),
 )
 
@@ -142,6 +168,7 @@ from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
 from airflow_aluo.operators.photo_publish import PhotoPublishOperator
+from airflow_aluo.operators.photo_review import PhotoReviewOperator
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
 
 seen.append(sorted(sys.modules))
@@ -149,7 +176,8 @@ with DAG("a_dag", schedule=None):
     edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls=["https://x.example/a.png"])
     wait = PhotoEditStatusSensor(task_id="wait", aluo_task_id=edit.output)
     land = PhotoDownloadOperator(task_id="land", edits=wait.output, destination="/tmp")
-    PhotoPublishOperator(task_id="publish", edits=land.output, destination="/tmp")
+    review = PhotoReviewOperator(task_id="review", edits=land.output, branches={"approve": "publish"})
+    PhotoPublishOperator(task_id="publish", edits=review.output, destination="/tmp")
     PhotoEditBatchOperator(task_id="batch", edits=[{"prompt": "Blue", "image_urls": ["https://x.example/a.png"]}])
 seen.append(sorted(sys.modules))
 print(json.dumps(seen))
@@ -188,6 +216,7 @@ LATER = {
     "airflow_aluo.paid_once",
     "airflow_aluo.protocol.flows",
     "airflow_aluo.publishing",
+    "airflow_aluo.remembered_answer",
     "airflow_aluo.remembered_wait",
     "airflow_aluo.storage",
     "airflow_aluo.trigger_events",

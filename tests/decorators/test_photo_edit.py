@@ -351,3 +351,15 @@ def test_it_survives_airflows_serialization_and_tells_no_function() -> None:
     again: Any = DagSerialization.from_dict(stored).get_task("describe")
     assert (again.task_type, again.operator_name) == ("_PhotoEditDecoratedOperator", "@task.photo_edit")
     assert again.prompt == "(what the function returns)"
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
+def test_an_edit_of_an_edit_names_the_photo_at_the_start(
+    sandbox: Any, tasks: Any, *, deferrable: bool
+) -> None:
+    first = tasks.run(returning("Cut it out", image_urls=f"{sandbox.photo}?signature=secret"))
+    said = {"prompt": PROMPT, "image_urls": first}
+    second = tasks.run(returning(said, image_urls=URL, task_id="second", deferrable=deferrable))
+    assert (second["source"], second["request"]["image_urls"]) == (sandbox.photo, first["result_urls"])
+    third = tasks.run(returning(PROMPT, image_urls=second, task_id="third", deferrable=deferrable))
+    assert third["source"] == sandbox.photo

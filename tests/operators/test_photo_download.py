@@ -26,6 +26,7 @@ from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol import photo_edit, record
 from airflow_aluo.protocol.errors import (
+    AluoAddressRefused,
     AluoConnectionError,
     AluoEditFailed,
     AluoPictureError,
@@ -210,14 +211,15 @@ def test_edits_that_failed_are_left_out_with_one_warning(
     found = tasks.run(land([failed("edit_0"), finished, refused], tmp_path))
     assert [one["aluo_task_id"] for one in found] == ["edit_1"]
     (warning,) = [line for line in logs if line.startswith("warning")]
-    assert "2 of 3 edits failed and have no pictures: edit_0 (edit_0 ended), one" in warning
+    assert "left out of 3 edits: edit_0 failed (edit_0 ended), one without an id failed (no such" in warning
 
 
 def test_of_many_that_failed_a_few_are_named(finished: Any, tasks: Any, tmp_path: Path) -> None:
     edits = [failed(f"edit_{index}") for index in range(100)]
     assert len(tasks.run(land([*edits, finished], tmp_path))) == 1
     with pytest.raises(
-        AirflowFailException, match=r"failed: edit_0 \(edit_0 ended\),.* and 95 more; expected"
+        AirflowFailException,
+        match=r"none of 100 edits has pictures: edit_0 failed \(edit_0 ended\),.* and 95 more; expected",
     ):
         tasks.run(land(edits, tmp_path))
 
@@ -241,13 +243,6 @@ def test_nothing_but_edits_that_failed_is_an_error_that_says_why(
         (edit_record("edit_1"), "edit_1 is SUCCESS"),
         (edit_record("edit_1") | {"status": "SUBMITTED"}, "edit_1 is SUBMITTED; expected finished edits"),
         ([edit_record("edit_1") | {"status": "WORKING"}], "edit_1 is WORKING"),
-        ([], "put a PhotoEditStatusSensor before this task"),
-        ({}, "edit record"),
-        (17, "edit record"),
-        (["not an address"], r"result_urls\[0\]"),
-        ("None", "nothing came"),
-        ("", "nothing came"),
-        (None, "nothing came"),
         ([edit_record("edit_1", "https://x.example/a.png"), "https://x.example/b.png"], "edit record"),
     ],
     ids=lambda value: str(value)[:30],
@@ -256,6 +251,93 @@ def test_what_cannot_be_landed_is_said_clearly(tasks: Any, tmp_path: Path, edits
     with pytest.raises(AirflowFailException, match=said):
         tasks.run(land(edits, tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [None, "", "None", [], [[]], {}, 17, "not url", "file:///x.png", ["https://x.example/a.png", "b.png"]],
+)
+def test_what_can_never_be_landed_is_said_when_the_dag_is_parsed_and_when_it_runs(
+    tasks: Any, tmp_path: Path, *, edits: Any
+) -> None:
+    said = "download cannot be used, nothing was fetched: edits: .*; expected edit records or http"
+    with pytest.raises(AluoRequestInvalid, match=said):
+        land(edits, tmp_path)
+    later = land("{{ params.edits }}", tmp_path)
+    with pytest.raises(AirflowFailException, match=said):
+        tasks.run(later, edits=edits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_list_of_what_mapped_tasks_returned_is_nothing_to_land(tasks: Any, tmp_path: Path) -> None:
+    task = land("{{ later }}", tmp_path)
+    task.edits = LazySequence()
+    with pytest.raises(AirflowFailException, match=r"edits: \[\]; expected edit records"):
+        tasks.run(task)
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        "{{ ti }}",
+        ["{{ ti }}", "HTTPS://x.example/a.png"],
+        " https://x.example/a.png\n",
+        '["https://x.example"]',
+    ],
+)
+def test_what_may_be_landed_is_left_alone_when_the_dag_is_parsed(edits: Any, tmp_path: Path) -> None:
+    assert land(edits, tmp_path).edits == edits
+
+
+def test_a_mapped_instance_for_which_nothing_came_names_the_task_when_it_runs(
+    tasks: Any, tmp_path: Path
+) -> None:
+    with DAG("a_dag", schedule=None):
+        edit = PhotoEditOperator(task_id="edit", prompt="Blue", image_urls="https://x.example/a.png")
+        mapped = PhotoDownloadOperator.partial(task_id="land", destination=str(tmp_path)).expand(
+            edits=edit.output
+        )
+    task = mapped.unmap({"task_id": "land", "edits": None, "destination": str(tmp_path)})
+    task.upstream_task_ids.add("edit")
+    with pytest.raises(AirflowFailException, match="nothing came; expected an edit record from task 'edit'"):
+        tasks.run(task)
+
+
+@pytest.mark.parametrize("destination", ["", "  ", "None", None])
+def test_no_destination_is_not_the_workers_folder(
+    finished: Any, tasks: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, destination: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = "nothing was fetched: destination: .*; expected a local folder"
+    with pytest.raises(AluoRequestInvalid, match=said):
+        land(finished, destination)
+    with pytest.raises(AluoRequestInvalid, match=said):
+        PhotoDownloadOperator.partial(task_id="land", destination=destination)
+    with pytest.raises(AirflowFailException, match=said):
+        tasks.run(land(finished, "{{ params.folder }}"), folder=destination)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_an_argument_is_said_of_the_download() -> None:
+    with pytest.raises(
+        AluoRequestInvalid, match=r"^download cannot be used, nothing was fetched: at_once: -3"
+    ):
+        land("{{ later }}", "/tmp", at_once=-3)  # noqa: S108  # nothing is written
+
+
+# --- what succeeded, and did not land ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_an_edit_whose_picture_did_not_land_lands_now(
+    finished: Any, tasks: Any, tmp_path: Path, *, many: bool
+) -> None:
+    lost = record.failed(finished, AluoPictureError("too large", url="https://x.example"), at=0.0)
+    found = tasks.run(land([failed("edit_0"), lost] if many else lost, tmp_path))
+    (edit,) = found if many else [found]
+    validator("edit_record").validate(edit)
+    assert "error" not in edit
+    assert edit["files"][0]["path"] == str(tmp_path / "edit_1-0.png")
 
 
 # --- how it is fetched -----------------------------------------------------------------------------------
@@ -390,7 +472,7 @@ def test_a_picture_larger_than_allowed_is_not_kept(finished: Any, tasks: Any, tm
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_one_look_asks_for_a_fresh_address(
-    played: Any, tasks: Any, png: bytes, tmp_path: Path, *, status: int
+    played: Any, tasks: Any, png: bytes, tmp_path: Path, logs: list[str], *, status: int
 ) -> None:
     fresh = f"{played.url}/fresh.png?signature=new"
     played.reply(status)
@@ -403,6 +485,8 @@ def test_one_look_asks_for_a_fresh_address(
         "GET /fresh.png?signature=new",
     ]
     assert found["result_urls"] == [fresh]
+    said = "info: the addresses of edit edit_1 had expired; a look at it gave fresh ones"
+    assert [line for line in logs if "expired" in line] == [said]
     assert Path(found["files"][0]["path"]).read_bytes() == png
 
 
@@ -410,7 +494,10 @@ def test_a_fresh_address_that_has_expired_too_is_the_end(played: Any, tasks: Any
     played.reply(403)
     played.status("SUCCESS", f"{played.url}/fresh.png")
     played.reply(403)
-    with pytest.raises(AluoPictureError, match=r"fresh.png answered HTTP 403"):
+    with pytest.raises(
+        AluoPictureError,
+        match=r"fresh.png answered HTTP 403; a fresh address was asked for, and did not help",
+    ):
         tasks.run(land(edit_record("edit_1", f"{played.url}/old.png"), tmp_path))
     assert len(played.requests) == 3
 
@@ -429,7 +516,9 @@ def test_a_look_that_finds_another_number_of_pictures_is_not_used(
 ) -> None:
     played.reply(404)
     played.status("SUCCESS", f"{played.url}/a.png", f"{played.url}/b.png")
-    with pytest.raises(AluoPictureError, match=r"old.png answered HTTP 404"):
+    with pytest.raises(
+        AluoPictureError, match=r"old.png answered HTTP 404; .*found the edit SUCCESS with 2 pictures, not 1"
+    ):
         tasks.run(land(edit_record("edit_1", f"{played.url}/old.png"), tmp_path))
 
 
@@ -458,6 +547,12 @@ def test_two_pictures_with_one_name_are_named_before_anything_is_fetched(
             AirflowFailException, match=r"calls picture 0 of edit_0 and picture 0 of edit_1 'a"
         ):
             tasks.run(task)
+    for prompt, edit in zip(("Blue", "Red"), edits, strict=True):
+        edit["request"] = photo_edit.read(
+            {"prompt": prompt, "image_urls": "https://x.example/a.png"}
+        ).to_json()
+    with pytest.raises(AirflowFailException, match=r"add \{prompt\}, \{aluo_task_id\}, \{position\}"):
+        tasks.run(land(edits, tmp_path, name="{photo}.{ext}"))
     two = edit_record("edit_1", f"{played.url}/a.png", f"{played.url}/b.png")
     with pytest.raises(AirflowFailException, match=r"add \{aluo_task_id\}, \{position\} or \{index\}"):
         tasks.run(land(two, tmp_path, name="{aluo_task_id}.{ext}"))
@@ -574,7 +669,7 @@ def test_what_a_killed_try_left_half_done_is_removed_and_nothing_of_others(
 )
 def test_a_name_that_is_none_is_said_when_the_dag_is_parsed(name: str, said: str) -> None:
     with pytest.raises(AluoRequestInvalid, match=said):
-        land({}, "/tmp", name=name)  # noqa: S108  # nothing is written
+        land("{{ later }}", "/tmp", name=name)  # noqa: S108  # nothing is written
 
 
 @pytest.mark.parametrize(
@@ -589,7 +684,7 @@ def test_what_mapped_instances_have_in_common_is_checked_when_the_dag_is_parsed(
 
 def test_what_to_do_with_what_is_there_is_one_of_four() -> None:
     with pytest.raises(AluoRequestInvalid, match="skip_identical"):
-        land({}, "/tmp", if_exists="replace")  # noqa: S108  # nothing is written
+        land("{{ later }}", "/tmp", if_exists="replace")  # noqa: S108  # nothing is written
 
 
 # --- where it lands --------------------------------------------------------------------------------------
@@ -630,7 +725,7 @@ def test_a_file_stays_in_the_folder_whatever_the_edit_is_called(
     finished: Any, tasks: Any, tmp_path: Path, name: str, file_name: str
 ) -> None:
     folder = tmp_path / "one" / "two"
-    task = land({}, folder)
+    task = land("{{ later }}", folder)
     task.edits = LazySequence(finished | {"aluo_task_id": name})
     ((file,),) = (one["files"] for one in tasks.run(task))
     assert Path(file["path"]).parent == folder
@@ -651,3 +746,30 @@ def test_a_file_stays_in_the_folder_whatever_its_address_is(
     landed = Path(found["files"][0]["path"])
     assert landed.parent == tmp_path
     assert re.fullmatch(rf"{file_name}-[0-9a-f]{{8}}-0\.png", landed.name)
+
+
+def test_a_plain_address_in_a_private_network_is_refused_for_good_and_says_what_to_set(
+    played: Any, tasks: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        AirflowFailException,
+        match=r"set aluo_conn_id to a connection whose allow_private_hosts lists '127\.0\.0\.1'",
+    ) as caught:
+        tasks.run(land(f"{played.url}/a.png", tmp_path))
+    assert isinstance(caught.value.__cause__, AluoAddressRefused)
+    assert played.requests == []
+
+
+def test_what_a_retry_may_mend_is_raised_before_what_none_can(
+    played: Any, tasks: Any, tmp_path: Path, connections: Any
+) -> None:
+    played.reply(200, b"no picture")
+    connections.set("http://127.0.0.2:9", "aluo_other")
+    edits = [
+        edit_record("edit_1", f"{played.url}/1.png") | {"aluo_conn_id": "aluo_other"},
+        edit_record("edit_2", f"{played.url}/2.png"),
+    ]
+    with pytest.raises(AluoPictureError, match=r"2\.png"):
+        tasks.run(land(edits, tmp_path))
+    with pytest.raises(AirflowFailException, match="in allow_private_hosts of connection 'aluo_other'"):
+        tasks.run(land(edits[:1], tmp_path))

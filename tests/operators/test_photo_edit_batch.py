@@ -116,6 +116,29 @@ def test_one_wrong_edit_stops_all_before_anything_is_sent(sandbox: Any, tasks: A
     assert sandbox.calls == []
 
 
+def test_all_files_that_are_not_there_are_named_before_anything_is_sent(
+    sandbox: Any, tasks: Any, tmp_path: Path
+) -> None:
+    edits = [{"prompt": "x", "image_files": [str(tmp_path / f"{number}.jpg")]} for number in range(12)]
+    (tmp_path / "1.jpg").write_bytes(b"there, whatever it is")
+    with pytest.raises(
+        AirflowFailException, match="batch of photo edits cannot be used, nothing was sent"
+    ) as caught:
+        tasks.run(PhotoEditBatchOperator(task_id="batch", edits=[*listed(2, sandbox.photo), *edits]))
+    said = str(caught.value)
+    assert [place for place in range(14) if f"[{place}] image_files[0]: " in said] == [2, *range(4, 13)]
+    assert "and 1 more: not named here" in said
+    assert said.count("there is none") == 10
+    assert sandbox.calls == []
+
+
+def test_one_edit_is_told_in_the_singular(tasks: Any, batch: Make, logs: list[str]) -> None:
+    tasks.run(batch(1))
+    assert [line for line in logs if "estimated" in line] == [
+        "info: 1 edit, estimated at 40 credits (40 each)"
+    ]
+
+
 def test_progress_is_told_when_something_has_changed(
     sandbox: Any, tasks: Any, batch: Make, logs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,13 +200,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "another clear": ({"on_clear": "never"}, "on_clear"),
     "another outcome": ({"on_unknown_outcome": "ignore"}, "on_unknown_outcome"),
     "a shared parameter": ({"aspect_ratio": "7:1"}, "aspect_ratio"),
+    "no folder": ({"destination": " "}, "destination: ' '; expected a local folder"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_can_be_known_is_checked_when_the_dag_is_parsed(name: str) -> None:
     kwargs, match = WRONG[name]
-    with pytest.raises(AluoRequestInvalid, match=match):
+    with pytest.raises(AluoRequestInvalid, match=f"(?s)^batch of photo edits cannot be used.*{match}"):
         PhotoEditBatchOperator(**{"task_id": "batch", "edits": listed(1)} | kwargs)
 
 
@@ -196,6 +220,16 @@ def test_what_mapped_batches_have_in_common_is_checked_then_too(name: str) -> No
     kwargs, match = WRONG[name]
     with pytest.raises(AluoRequestInvalid, match=match):
         PhotoEditBatchOperator.partial(**{"task_id": "batch", "edits": listed(1)} | kwargs)
+
+
+def test_a_destination_of_which_a_template_makes_nothing_is_an_error_before_anything_is_sent(
+    sandbox: Any, tasks: Any, batch: Make
+) -> None:
+    for folder in ("", None):
+        with pytest.raises(AirflowFailException, match=r"destination: .*; expected a local folder"):
+            tasks.run(batch(destination="{{ params.folder }}"), folder=folder)
+    assert sandbox.calls == []
+    assert len(tasks.run(batch(destination=None))) == 4
 
 
 def test_mapped_batches_do_not_write_over_each_others_results() -> None:

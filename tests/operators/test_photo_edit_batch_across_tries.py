@@ -9,12 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.timeout import TimeoutPosix
+from airflow.sdk.io import attach
 
 import airflow_aluo
 from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
+from airflow_aluo.operators.photo_download import PhotoDownloadOperator
+from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
 from airflow_aluo.protocol.errors import (
     AluoEditFailed,
@@ -99,7 +104,7 @@ def test_a_retry_submits_only_what_failed(
     fault, error = FAULTS[name]
     sandbox.fault(**fault, prompt="number 1.")
     task = batch(deferrable=deferrable)
-    raised = fails(tasks, task, match=r"1 of 4 edits failed: \[1\] .* 3 succeeded and are not paid again")
+    raised = fails(tasks, task, match=r"1 of 4 edits failed: \[1\] .* 3 are accepted by Aluo: a retry, ")
     assert isinstance(raised.__cause__, error)
     assert isinstance(raised, AirflowFailException) == error.final
     before = ids(entries(tasks)[place] for place in "023")
@@ -140,7 +145,9 @@ def test_out_of_credits_stops_submitting_and_says_how_many_were_not_tried(
     connections.set(sandbox.api_url, password=key)
     sandbox.control("PUT", f"accounts/{key}", {"plan": "pro", "balance": 70})
     task = batch(8, max_in_flight=1)
-    raised = fails(tasks, task, AluoOutOfCredits, match=r"5 of 8 edits were not tried.*2 succeeded")
+    raised = fails(
+        tasks, task, AluoOutOfCredits, match=r"5 of 8 edits were not tried.*2 are accepted by Aluo"
+    )
     assert raised.http_status == 402  # type: ignore[attr-defined]
     assert sandbox.calls.count("POST generate") == 3
     sandbox.control("PUT", f"accounts/{key}", {"balance": 10_000})
@@ -162,14 +169,23 @@ def test_a_key_that_is_refused_ends_all_that_goes_on(sandbox: Any, tasks: Any, b
     assert sandbox.calls.count("GET status") < 15  # not one for each of them
 
 
-def test_a_photo_that_is_missing_fails_its_edit_only(tasks: Any, sandbox: Any, tmp_path: Path) -> None:
-    edits = [{"prompt": f"number {n}.", "image_files": [str(tmp_path / f"{n}.jpg")]} for n in range(3)]
+def test_a_photo_that_is_missing_in_a_store_fails_its_edit_only(
+    tasks: Any, sandbox: Any, tmp_path: Path
+) -> None:
+    attach("memory", fs=fsspec.filesystem("memory"))
+    missing = ObjectStoragePath("memory://photos/1.jpg")
+    paths = [tmp_path / "0.jpg", missing, tmp_path / "2.jpg"]
+    edits = [{"prompt": f"number {n}.", "image_files": [str(path)]} for n, path in enumerate(paths)]
     for number in (0, 2):
         (tmp_path / f"{number}.jpg").write_bytes(PHOTO.read_bytes())
     task = PhotoEditBatchOperator(task_id="batch", edits=edits, poll_interval=0.1)
     raised = fails(tasks, task, AirflowFailException, match=r"1 of 3 edits failed: \[1\] AluoRequestInvalid")
     assert isinstance(raised.__cause__, AluoRequestInvalid)
-    (tmp_path / "1.jpg").write_bytes(PHOTO.read_bytes())
+    assert "AluoRequestInvalid: an edit cannot be used, nothing was sent for it: image_files[0]" in str(
+        raised
+    )
+    assert str(raised).count("photos/1.jpg") == 1
+    missing.write_bytes(PHOTO.read_bytes())
     (tmp_path / "0.jpg").unlink()  # it was sent already
     tasks.next_try(cleared=True)
     assert len(tasks.run(task)) == 3
@@ -182,7 +198,7 @@ def test_a_picture_that_does_not_land_is_landed_by_the_next_try(
 ) -> None:
     sandbox.fault("html_picture", on="picture", prompt="number 1.")
     task = batch(3, destination=tmp_path, deferrable=deferrable)
-    raised = fails(tasks, task, match=r"1 of 3 edits failed: \[1\] AluoPictureError")
+    raised = fails(tasks, task, match=r"1 of 3 edits succeeded, but did not land: \[1\] AluoPictureError")
     assert "AluoPictureError: picture http" in str(raised)
     landed = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert len(landed) == 2
@@ -617,7 +633,9 @@ def test_whatever_goes_wrong_with_one_edit_fails_it_alone(
         link(*given, **options)
 
     monkeypatch.setattr("os.link", troubled)
-    said = r"1 of 4 edits failed: \[\d\] AluoPictureError: .* RuntimeError: a library's own trouble"
+    said = (
+        r"1 of 4 edits succeeded, but did not land: \[\d\] AluoPictureError: .* RuntimeError: a library's own"
+    )
     fails(tasks, batch(destination=tmp_path), match=said)
     assert sandbox.accepted == 4
 
@@ -743,3 +761,88 @@ def test_a_resumed_try_submits_nothing_that_was_not_asked_for_before(
     tasks.next_try(cleared=True)
     assert len(tasks.run(task)) == 3
     assert sandbox.accepted == 3
+
+
+# --- what succeeded, and did not land ---------------------------------------------------------------------
+
+
+@WAYS
+def test_pictures_that_did_not_land_are_paid_and_land_in_the_next_try(
+    sandbox: Any, tasks: Any, batch: Any, tmp_path: Path, *, deferrable: bool
+) -> None:
+    said = (
+        r"4 of 4 edits succeeded, but did not land: \[0\] AluoPictureError: .*. 4 are accepted by Aluo: a "
+        r"retry, or a clear of this failed task, does not pay them again, and gets what is missing of them$"
+    )
+    options = {"destination": str(tmp_path), "deferrable": deferrable}
+    fails(tasks, batch(max_bytes=10, **options), AluoError, said)
+    found = tasks.run(batch(**options))
+    assert [len(one["files"]) for one in found] == [1] * 4
+    assert not any("error" in one for one in found)
+    assert sandbox.calls.count("POST generate") == 4
+
+
+@WAYS
+def test_what_a_batch_could_not_land_a_download_lands(
+    sandbox: Any, tasks: Any, batch: Any, tmp_path: Path, *, deferrable: bool
+) -> None:
+    sandbox.fault("edit_fails", prompt="number 0.")
+    options = {"destination": str(tmp_path), "deferrable": deferrable, "on_partial_failure": "return"}
+    found = tasks.run(batch(3, max_bytes=10, **options))
+    summary = tasks.ti.xcoms["batch", "summary"]
+    counts = {name: summary[name] for name in ("succeeded", "not_landed", "failed", "under_way", "pictures")}
+    assert counts == {"succeeded": 2, "not_landed": 2, "failed": 1, "under_way": 0, "pictures": 2}
+    assert summary["errors"] == {"AluoEditFailed": 1, "AluoPictureError": 2}
+    landed = tasks.run(PhotoDownloadOperator(task_id="land", edits=found, destination=tmp_path))
+    assert [len(one["files"]) for one in landed] == [1, 1]
+    assert not any("error" in one for one in landed)
+
+
+# --- files to upload ----------------------------------------------------------------------------------------
+
+
+@WAYS
+def test_only_the_files_of_what_is_to_be_submitted_must_be_there(
+    sandbox: Any, tasks: Any, batch: Any, tmp_path: Path, *, deferrable: bool
+) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for path in paths:
+        path.write_bytes(PHOTO.read_bytes())
+    edits = [{"prompt": f"number {number}.", "image_files": [str(path)]} for number, path in enumerate(paths)]
+    task = batch(edits=edits, deferrable=deferrable)
+    sandbox.fault("edit_fails", prompt="number 1.")
+    fails(tasks, task, AluoError)
+    paths[0].unlink()
+    paths[1].rename(tmp_path / "elsewhere.jpg")
+    before = sandbox.calls
+    raised = fails(
+        tasks, task, AirflowFailException, r"nothing was sent: \[1\] image_files\[0\]: '/.*/1\.jpg'; "
+    )
+    assert str(raised).endswith("expected a file that this worker can read (there is none)")
+    assert sandbox.calls == before
+    (tmp_path / "elsewhere.jpg").rename(paths[1])
+    assert len(tasks.run(task)) == 3
+    assert sandbox.calls.count("POST generate") == 4
+
+
+@WAYS
+def test_the_photo_at_the_start_of_a_chain_survives_the_tries(
+    sandbox: Any, tasks: Any, batch: Any, tmp_path: Path, *, deferrable: bool
+) -> None:
+    first = PhotoEditOperator(
+        task_id="first", prompt="Cut it out", image_urls=sandbox.photo, poll_interval=0.1
+    )
+    landed = tasks.run(
+        PhotoDownloadOperator(task_id="land", edits=tasks.run(first), destination=tmp_path / "steps")
+    )
+    options = {"photos": [landed], "prompts": ["number 0.", "number 1."], "edits": None}
+    task = batch(destination=str(tmp_path), deferrable=deferrable, **options)
+    sandbox.fault("edit_fails", prompt="number 1.")
+    fails(tasks, task, AluoError)
+    found = tasks.run(task)
+    assert [one["source"] for one in found] == [sandbox.photo] * 2
+    named = PhotoDownloadOperator(
+        task_id="named", edits=found, destination=tmp_path / "named", name="{photo}-{position}.{ext}"
+    )
+    tasks.run(named)
+    assert sorted(path.name for path in (tmp_path / "named").iterdir()) == ["coffee-0.png", "coffee-1.png"]

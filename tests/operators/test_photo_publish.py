@@ -99,6 +99,7 @@ def test_edits_of_the_sandbox_are_landed_and_published(sandbox: Any, tasks: Any,
         "pictures": 2,
         "credits": done["credits"]["deducted"],
         "prompts_sha256": found["prompts_sha256"],
+        "changed": True,
     }
     assert (found["dag_id"], found["run_id"], found["task_id"]) == ("a_dag", "a_run", "publish")
     assert [one["prompt"] for one in found["pictures"]] == ["Blue", "Blue"]
@@ -171,6 +172,12 @@ def failed(aluo_task_id: str) -> Any:
     return record.failed(pending, AluoEditFailed(f"{aluo_task_id} ended", aluo_task_id=aluo_task_id), at=0.0)
 
 
+def lost(aluo_task_id: str) -> Any:
+    """The record of an edit that succeeded and did not land."""
+    error = AluoPictureError("too large", url="https://x.example/a.png")
+    return record.failed(RECORD | {"aluo_task_id": aluo_task_id, "files": []}, error, at=0.0)
+
+
 def test_edits_that_failed_are_left_out_and_the_others_keep_their_positions(
     edits: list[Any], there: Path, tasks: Any, logs: list[str]
 ) -> None:
@@ -180,7 +187,7 @@ def test_edits_that_failed_are_left_out_and_the_others_keep_their_positions(
     assert tasks.run(task)["pictures"] == 2
     assert names(there) == ["0.png", "3.png"]
     (warning,) = [line for line in logs if line.startswith("warning")]
-    assert "2 of 4 edits failed and have no pictures: edit_7 (edit_7 ended), one without an id" in warning
+    assert "left out of 4 edits: edit_7 failed (edit_7 ended), one without an id failed (no" in warning
 
 
 # --- what it does not take -------------------------------------------------------------------------------
@@ -199,11 +206,19 @@ def test_edits_that_failed_are_left_out_and_the_others_keep_their_positions(
         ([RECORD | {"files": []}] * 20, "and 15 more; expected"),
         (["https://x.example/a.png"], r"a\.png'; expected edits whose pictures were landed"),
         ([], "or give PhotoEditBatchOperator a destination"),
-        ([failed("edit_7")], r"all that were asked for failed: edit_7 \(edit_7 ended\)"),
+        ([failed("edit_7")], r"edits: edit_7 failed \(edit_7 ended\); expected an edit that succeeded"),
+        (
+            [failed("edit_7")] * 2,
+            r"edits: none of 2 edits has pictures: edit_7 failed \(edit_7 ended\), edit_7",
+        ),
+        (
+            lost("edit_8"),
+            r"edit_8 did not land \(too large\); expected landed pictures; put a PhotoDownloadOp",
+        ),
         (17, "edit record"),
         ({}, "edit record"),
-        (None, "nothing came"),
-        ("None", "nothing came"),
+        (None, "edits: None; expected edits whose pictures were landed"),
+        ("None", "edits: 'None'; expected edits whose pictures were landed"),
         (RECORD, "is not there"),
     ],
     ids=lambda value: str(value)[:30],
@@ -214,6 +229,7 @@ def test_what_cannot_be_published_is_said_clearly(tasks: Any, there: Path, given
     with pytest.raises((AirflowFailException, AluoPictureError), match=said) as caught:
         tasks.run(task)
     assert "secret" not in str(caught.value)
+    assert "nothing was sent" not in str(caught.value)
     assert not list(there.rglob("*.png"))
     assert not (there / "manifest.json").exists()
 
@@ -230,13 +246,22 @@ def test_two_pictures_of_one_name_are_an_error_before_anything_is_written(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"name": "{photos}"}, {"name": "../{photo}"}, {"name": ""}, {"keep_sets": 0}, {"keep_sets": True}],
+    [
+        {"name": "{photos}"},
+        {"name": "../{photo}"},
+        {"name": ""},
+        {"keep_sets": 0},
+        {"keep_sets": True},
+        {"destination": " "},
+        {"destination": None},
+    ],
 )
 def test_what_is_wrong_is_said_when_the_dag_is_parsed(there: Path, wrong: Any) -> None:
     (parameter,) = wrong
-    with pytest.raises(AluoRequestInvalid, match=parameter):
-        publish([], there, **wrong)
-    with pytest.raises(AluoRequestInvalid, match=parameter):
+    said = f"^publish cannot be used, nothing was published: {parameter}: "
+    with pytest.raises(AluoRequestInvalid, match=said):
+        PhotoPublishOperator(**{"task_id": "publish", "edits": [], "destination": there} | wrong)
+    with pytest.raises(AluoRequestInvalid, match=said):
         PhotoPublishOperator.partial(task_id="publish", **wrong)
 
 
@@ -252,10 +277,11 @@ def test_what_is_a_template_is_judged_when_it_is_known(edits: list[Any], there: 
         tasks.run(publish(edits, there, name="{{ params.name }}"), name="{nobody}")
 
 
-@pytest.mark.parametrize("destination", ["", "{{ params.folder }}"])
-def test_a_destination_is_needed(edits: list[Any], tasks: Any, destination: str) -> None:
-    with pytest.raises(AirflowFailException, match="destination: nothing came; expected a local folder"):
-        tasks.run(publish(edits, destination), folder=None)
+@pytest.mark.parametrize("folder", ["", None])
+def test_a_destination_is_needed(edits: list[Any], tasks: Any, folder: Any) -> None:
+    said = "nothing was published: destination: .*; expected a local folder"
+    with pytest.raises(AirflowFailException, match=said):
+        tasks.run(publish(edits, "{{ params.folder }}"), folder=folder)
 
 
 def test_somebody_elses_manifest_fails_the_task_for_good(edits: list[Any], there: Path, tasks: Any) -> None:
@@ -390,6 +416,7 @@ def test_airflow_takes_the_events_and_lets_the_next_dags_start(
         "pictures": 2,
         "credits": 80,
         "prompts_sha256": found["prompts_sha256"],
+        "changed": True,
     }
     assert sorted(events) == sorted([["album", "album", extra, []], [uri, uri, extra, ["published"]]])
     assert sorted(queued) == ["after_the_album", "after_the_alias"]

@@ -27,7 +27,11 @@ def refusal(
 
 def test_a_key_alone_is_enough() -> None:
     assert account() == Account(
-        base_url="https://api.aluo.ai/api", api_key=KEY, requests_per_minute=10, credits_per_edit=40
+        base_url="https://api.aluo.ai/api",
+        api_key=KEY,
+        requests_per_minute=10,
+        credits_per_edit=40,
+        conn_id="aluo_default",
     )
 
 
@@ -60,6 +64,7 @@ def test_a_rate_and_a_price_go_before_the_plans() -> None:
         ("proxy", "https://user:secret@proxy.example", "https://user:secret@proxy.example"),
         ("allow_private_hosts", ["minio", "10.0.0.7"], ("minio", "10.0.0.7")),
         ("allow_private_hosts", "minio, 10.0.0.7", ("minio", "10.0.0.7")),
+        ("allow_private_hosts", ["10.0.0.7/8", " fd00::/8 "], ("10.0.0.7/8", " fd00::/8 ")),
         ("allow_private_hosts", [], ()),
     ],
 )
@@ -95,6 +100,8 @@ def test_a_field_that_was_left_empty_in_the_form_is_the_default(name: str, nothi
         ("proxy", "socks5://proxy.example", "an address such as http://"),
         ("proxy", 3128, "an address such as http://"),
         ("allow_private_hosts", {"minio": True}, "host names, as a list"),
+        ("allow_private_hosts", "minio, 10.0.0.0/99", "a range of addresses such as 10.0.0.0/8"),
+        ("allow_private_hosts", ["http://minio/"], "a host's name, an address, or a range"),
         ("allow_private_hosts", [7], "host names, as a list"),
     ],
 )

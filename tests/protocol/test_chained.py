@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from airflow_aluo.protocol import photo_edit, record
 from airflow_aluo.protocol.chained import first_name, is_part, is_record
-from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestInvalid, Problem
+from airflow_aluo.protocol.errors import AluoEditFailed, AluoPictureError, AluoRequestInvalid, Problem
 from airflow_aluo.protocol.photo_edit import PhotoEdit, check_known
 from airflow_aluo.protocol.record import EditRecord, LandedFile
+from airflow_aluo.protocol.replies import Acceptance, Credits
 from airflow_aluo.protocol.schemas import validator
 
 URL = "https://cdn.example/a.png?signature=5ecret"
@@ -297,3 +298,57 @@ def test_any_mixture_gives_addresses_of_one_kind_or_says_what_is_wrong(urls: Any
     assert len(images) >= len(given_ones)
     assert not any(is_part(one) for one in given_ones)
     assert all(one["result_urls"] for one in given_ones if is_record(one))
+
+
+# --- the photo at the start of a chain
+
+PHOTO = "https://user@photos.example/cup.jpg?signature=5ecret"
+
+
+def edited(edit: PhotoEdit, aluo_task_id: str = "edit_1") -> EditRecord:
+    """The record of an edit that was submitted, and whose picture has landed."""
+    acceptance = Acceptance(aluo_task_id, Credits())
+    at: dict[str, Any] = {"estimated_credits": 35, "submitted_at": 0.0, "accepted_at": 1.0}
+    done = record.submitted(edit, acceptance, aluo_conn_id="aluo_default", **at) | {"status": "SUCCESS"}
+    done = record.parse(done | {"result_urls": [f"https://cdn.example/{aluo_task_id}.png"]})
+    return record.landed(done, [landed_file(f"/data/{aluo_task_id}-0.png")], at=0.0)
+
+
+@BOTH
+def test_the_start_of_a_chain_travels_along(name: str) -> None:
+    first = edited(read(image_urls=[PHOTO]))
+    assert "source" not in first
+    for number in range(2, 5):
+        asked = read(**{name: json.dumps(first)})
+        assert asked.source == "https://photos.example/cup.jpg"
+        assert "source" not in asked.to_json()
+        first = record.parse(edited(asked, f"edit_{number}"))
+        assert first["source"] == "https://photos.example/cup.jpg"
+        assert first_name(first, None) == "cup.jpg"
+
+
+def test_of_addresses_that_never_were_an_edit_the_first_is_the_start() -> None:
+    plain = record.of_urls(["https://shop.example/jug.png?v=1", OTHER])
+    assert read(image_urls=plain).source == "https://shop.example/jug.png"
+
+
+def test_where_the_start_is_not_known_none_is_told() -> None:
+    assert read(image_urls=finished()).source is None  # of an edit of which only the id is known
+    assert read(image_urls=[OTHER, edited(read(image_urls=[PHOTO]))["result_urls"][0]]).source is None
+
+
+def test_an_edit_that_was_refused_is_known_by_the_start_too() -> None:
+    asked = read(image_files=edited(read(image_urls=[PHOTO])))
+    refused = record.not_accepted(asked, AluoEditFailed("no", aluo_task_id="x"), aluo_conn_id="aluo_default")
+    assert record.parse(refused)["source"] == "https://photos.example/cup.jpg"
+
+
+# --- what did not land
+
+
+@BOTH
+def test_an_edit_that_did_not_land_is_to_be_landed_first(name: str) -> None:
+    lost = record.failed(finished(), AluoPictureError("too large", url=URL), at=0.0)
+    problem = only_problem(**{name: lost})
+    assert problem.value == "edit_1 succeeded, but did not land (AluoPictureError)"
+    assert "put a PhotoDownloadOperator before this task" in problem.expected

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_aluo.protocol import errors
 from airflow_aluo.protocol.errors import (
+    AluoAddressRefused,
     AluoApiError,
     AluoConnectionError,
     AluoEditError,
@@ -39,6 +40,7 @@ EACH = [
     AluoError("plain"),
     AluoRequestInvalid("photo edit", PROBLEMS),
     AluoRequestInvalid("photo edit", PROBLEMS[:1]),
+    AluoRequestInvalid("publish", PROBLEMS[:1], unharmed="nothing was published"),
     AluoConnectionError("refused", sent=False),
     AluoConnectionError("lost", sent=True),
     AluoReplyError("html", http_status=200, excerpt="<html> \x00 é"),
@@ -54,6 +56,7 @@ EACH = [
     AluoEditTimedOut("late", aluo_task_id="edit_1", last_status="QUEUED"),
     AluoEditTimedOut("late", aluo_task_id="edit_1", last_status=None),
     AluoPictureError("gone", url="https://cdn.aluo.ai/1.png"),
+    AluoAddressRefused("private", url="http://10.0.0.7/1.png"),
     AluoUnknownOutcome("who knows"),
 ]
 
@@ -90,6 +93,7 @@ def test_the_tree_in_the_docstring_is_the_tree_of_classes() -> None:
 def test_only_what_a_person_must_mend_is_final() -> None:
     final = {cls for cls in classes() if cls.final}
     assert final == {
+        AluoAddressRefused,
         AluoEditTimedOut,
         AluoRequestInvalid,
         AluoRequestRejected,
@@ -195,3 +199,10 @@ def test_whatever_is_loaded_is_an_error_of_ours(data: Any) -> None:
 @given(data=JSON)
 def test_a_quotation_of_garbage_is_short(data: Any) -> None:
     assert len(load(data).message) <= 300
+
+
+def test_a_problem_that_was_stored_before_it_said_what_was_not_done_can_be_read() -> None:
+    stored = dump(AluoRequestInvalid("photo edit", PROBLEMS))
+    del stored["facts"]["unharmed"]
+    assert str(load(stored)) == str(AluoRequestInvalid("photo edit", PROBLEMS))
+    assert "cannot be used, nothing was sent: " in str(load(stored))

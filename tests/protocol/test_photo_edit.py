@@ -69,8 +69,9 @@ def test_an_edit_as_the_record_holds_it_can_be_read_again() -> None:
 @pytest.mark.parametrize("count", [1, 5])
 @pytest.mark.parametrize("source", ["image_urls", "image_files"])
 def test_one_to_five_images_can_be_given(source: str, count: int) -> None:
-    asked = edit(**{"image_urls": None, source: [URL] * count})
-    assert getattr(asked, source) == (URL,) * count
+    photo = URL if source == "image_urls" else "cup.png"
+    asked = edit(**{"image_urls": None, source: [photo] * count})
+    assert getattr(asked, source) == (photo,) * count
 
 
 # Bad input
@@ -85,7 +86,8 @@ def test_no_image_at_all_names_both_ways_to_give_one(nothing: Any) -> None:
 
 @pytest.mark.parametrize("source", ["image_urls", "image_files"])
 def test_six_images_are_too_many(source: str) -> None:
-    problem = only_problem(**{"image_urls": None, source: [URL] * 6})
+    photo = URL if source == "image_urls" else "cup.png"
+    problem = only_problem(**{"image_urls": None, source: [photo] * 6})
     assert (problem.parameter, problem.value) == (source, "6 given")
     assert "1 to 5" in problem.expected
 
@@ -502,3 +504,13 @@ def test_a_line_break_that_a_template_leaves_behind_does_no_harm() -> None:
         {"prompt": "p", "image_files": " a.jpg\n", "aspect_ratio": " 1:1\n", "output_format": "webp\n"}
     )
     assert (edit.image_files, edit.aspect_ratio, edit.output_format) == (("a.jpg",), "1:1", "webp")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://shop.example/cup.jpg", "HTTP://shop.example/cup.jpg?sign=secret"]
+)
+def test_an_address_on_the_web_is_no_file_to_upload(address: str) -> None:
+    problem = only_problem(image_urls=None, image_files=["jug.png", address])
+    assert problem.parameter == "image_files[1]"
+    assert "give addresses on the web as image_urls" in problem.expected
+    assert "secret" not in str(problem)

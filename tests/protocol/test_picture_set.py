@@ -269,3 +269,22 @@ def test_a_set_that_comes_back_is_not_dropped() -> None:
     third = manifest("c", second)
     assert third["dropped"]
     assert sets(manifest("a", third)) == ("a", "c", "b")
+
+
+def test_an_edit_of_an_edit_is_called_after_the_photo_at_the_start() -> None:
+    second = edit(2, image_urls=[], image_files=["/landed/edit_1-0.png"])
+    (picture,) = found(second | {"source": "https://x.example/cup.jpg"}).pictures
+    assert (picture.name, picture.source) == ("cup-0.png", "https://x.example/cup.jpg")
+
+
+@pytest.mark.parametrize(
+    ("prompts", "name", "adds"),
+    [
+        (("Blue", "Red"), DEFAULT, "add {prompt} or {position} or {aluo_task_id}"),
+        (("Blue", "Blue"), DEFAULT, "add {position} or {aluo_task_id}"),
+    ],
+)
+def test_a_photo_edited_twice_is_told_apart_by_its_prompts(prompts: Any, name: str, adds: str) -> None:
+    with pytest.raises(AluoRequestInvalid, match="nothing was published") as caught:
+        found(*(edit(number, prompt=prompt) for number, prompt in enumerate(prompts)), name=name)
+    assert adds in str(caught.value)

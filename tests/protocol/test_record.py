@@ -11,6 +11,7 @@ from airflow_aluo.protocol.errors import (
     AluoEditFailed,
     AluoEditTimedOut,
     AluoOutOfCredits,
+    AluoPictureError,
     AluoRequestInvalid,
     AluoUnknownOutcome,
 )
@@ -346,3 +347,23 @@ def test_any_json_is_a_record_or_is_refused_with_paths(changes: Any) -> None:
         assert record.parse(value) is value
     else:
         assert all(path.startswith("$") for path in problems(value))
+
+
+def test_what_is_no_record_is_quoted_once_with_all_that_it_lacks() -> None:
+    with pytest.raises(AluoRequestInvalid) as caught:
+        record.parse({"version": 1})
+    (problem,) = caught.value.problems
+    assert "this one has no aluo_conn_id, aluo_task_id, request, status, result_urls" in problem.expected
+    with pytest.raises(AluoRequestInvalid) as caught:
+        record.parse({"version": 2, "times": {}})
+    assert [one.parameter for one in caught.value.problems] == ["$.version", "$", "$.times"]
+
+
+def test_a_picture_that_landed_at_last_leaves_no_error_and_no_time_before_the_edits_end() -> None:
+    done = record.of_edit("edit_1", aluo_conn_id="aluo_default")
+    done = done | {"times": done["times"] | {"completed_at": record.iso(100.7)}}
+    done = record.failed(done, AluoPictureError("too large", url="https://x.example/a.png"), at=101.0)
+    landed = record.parse(record.landed(done, [], at=100.0))  # of a store that knows whole seconds
+    assert "error" not in landed
+    assert landed["times"]["landed_at"] == landed["times"]["completed_at"]
+    assert record.landed(landed, [], at=103.0)["times"]["landed_at"] == record.iso(103.0)

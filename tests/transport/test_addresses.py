@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_aluo.protocol.account import ANONYMOUS
-from airflow_aluo.protocol.errors import AluoConnectionError, AluoPictureError, dump, load
+from airflow_aluo.protocol.errors import (
+    AluoAddressRefused,
+    AluoConnectionError,
+    AluoPictureError,
+    dump,
+    load,
+)
 from airflow_aluo.transport.addresses import AddressRefused, Guard, refused
 from airflow_aluo.transport.with_aiohttp import MAX_CONNECTIONS, AiohttpDriver
 from tests.transport.conftest import (
@@ -291,9 +297,15 @@ def test_both_drivers_refuse_in_the_same_words(serve: Callable[..., Server], nam
     assert dump(errors[0]) == dump(errors[1])
     assert str(errors[0]) == (
         f"picture {url}?… is not fetched, for it leads to host 'pictures.example', which resolves to "
-        "127.0.0.1 (loopback); if pictures may come from there, list 'pictures.example' in the "
-        "connection's allow_private_hosts"
+        "127.0.0.1 (loopback); if pictures may come from there, set aluo_conn_id to a connection whose "
+        "allow_private_hosts lists 'pictures.example'"
     )
+    assert isinstance(errors[0], AluoAddressRefused)
+
+
+def test_a_refusal_names_the_connection_in_use(client: Client) -> None:
+    error = refusal(client, connection(conn_id="aluo_shop"), f"http://{PRIVATE}/1.png")
+    assert f"list '{PRIVATE}' in allow_private_hosts of connection 'aluo_shop'" in str(error)
 
 
 def test_a_refusal_of_a_number_says_what_was_expected(client: Client) -> None:
