@@ -7,6 +7,8 @@ from typing import Any, Final
 from airflow_aluo import __version__
 
 _INTEGRATION: Final = "Aluo"
+_OPERATORS: Final = ("photo_edit", "photo_edit_batch", "photo_download", "photo_publish", "photo_review")
+_LINKS: Final = ("PhotoEditsLink", "ResultLink", "RunLink")
 _POSITIVE: Final = {"type": ["number", "null"], "exclusiveMinimum": 0}
 
 
@@ -26,20 +28,18 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_aluo.hooks.aluo"]}],
         "operators": [
-            _modules("operators", "photo_edit", "photo_edit_batch", "photo_download", "photo_publish")
+            _modules("operators", *_OPERATORS),
         ],
-        "sensors": [
-            {"integration-name": _INTEGRATION, "python-modules": ["airflow_aluo.sensors.photo_edit"]}
-        ],
-        "triggers": [
-            {"integration-name": _INTEGRATION, "python-modules": ["airflow_aluo.triggers.photo_edit"]}
-        ],
+        "sensors": [_modules("sensors", "photo_edit")],
+        "triggers": [_modules("triggers", "photo_edit")],
         "task-decorators": [
             {
                 "name": "photo_edit",
                 "class-name": "airflow_aluo.decorators.photo_edit.photo_edit_task",
             }
         ],
+        "cli": ["airflow_aluo.cli.get_cli_commands"],
+        "extra-links": [f"airflow_aluo.links.{name}" for name in _LINKS],
         "connection-types": [
             {
                 "connection-type": "aluo",

@@ -101,6 +101,24 @@ def test_every_decorator_that_it_names_can_be_imported_and_none_is_forgotten() -
     }
 
 
+def test_every_link_that_it_names_is_one_and_none_is_forgotten() -> None:
+    from airflow.sdk import BaseOperatorLink
+
+    from airflow_aluo import links
+
+    named = {one.rpartition(".") for one in INFO["extra-links"]}
+    assert {(module, issubclass(getattr(links, name), BaseOperatorLink)) for module, _, name in named} == {
+        ("airflow_aluo.links", True)
+    }
+    assert {name for _, _, name in named} == set(links.__all__)
+
+
+def test_the_commands_that_it_names_are_there_for_airflow() -> None:
+    (path,) = INFO["cli"]
+    module, _, name = path.rpartition(".")
+    assert [group.name for group in getattr(importlib.import_module(module), name)()] == ["aluo"]
+
+
 def test_the_hook_that_it_names_is_the_hook() -> None:
     module, _, name = FORM["hook-class-name"].rpartition(".")
     hook = getattr(importlib.import_module(module), name)

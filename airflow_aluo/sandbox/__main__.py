@@ -22,10 +22,10 @@ from airflow_aluo.sandbox.sources import is_loopback
 from airflow_aluo.sandbox.state import State
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the command line."""
+def parser(prog: str = "python -m airflow_aluo.sandbox") -> argparse.ArgumentParser:
+    """Build the command line. ``prog``: what was typed."""
     command = argparse.ArgumentParser(
-        prog="python -m airflow_aluo.sandbox",
+        prog=prog,
         description="A pretend Aluo on this machine: no key, no network, no credits.",
     )
     add = command.add_argument
@@ -100,9 +100,9 @@ def _folder(chosen: Path | None) -> Iterator[Path]:
             yield Path(temporary)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit code."""
-    command = parser()
+def main(arguments: Sequence[str] | None = None, **named: str) -> int:
+    """Run the command; its exit code. ``named``: as :func:`parser` takes it."""
+    command = parser(**named)
     asked = command.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

@@ -1,0 +1,1 @@
+"""What the commands ``airflow aluo ...`` do: loaded when one of them runs."""
