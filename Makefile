@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONHOME
 SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test chaos check format bench constraints clean
+.PHONY: help demo ui test chaos check format bench screenshots constraints clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -50,6 +50,9 @@ format: $(VENV)/.dev ## Let ruff repair and format
 
 bench: $(VENV)/.bench ## Measure, beside what others do; nothing here fails on a time
 	@for benchmark in tests/benchmarks/bench_*.py; do $(BIN)/python $$benchmark $(ARGS) || exit 1; done
+
+screenshots: $(VENV)/.dev ## Take the README's pictures of the gallery anew, in a real Airflow
+	$(BIN)/python -m tests.browser.screenshots
 
 constraints: $(VENV)/.dev ## Write constraints.txt anew: the newest versions for every supported Python
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
