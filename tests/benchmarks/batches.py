@@ -55,9 +55,11 @@ async def work_off(aluo: PretendAluo, limit: int, edits: int) -> None:
     await batch(aluo, new_turns(limit), limit, edits)
 
 
-async def batch(aluo: PretendAluo, turns: Turns, limit: int, edits: int) -> None:
+async def batch(
+    aluo: PretendAluo, turns: Turns, limit: int, edits: int, remembers: AtOnce | None = None
+) -> None:
     """Work off so many edits, at the pace of a process."""
-    memory: Any = AtOnce()
+    memory: Any = remembers or AtOnce()
     how = How(
         poll_interval=None,
         tolerated_failures=DEFAULT_TOLERATED_FAILURES,
