@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_aluo.protocol import review
@@ -91,12 +92,9 @@ def _fitting(edits: Sequence[EditRecord], address: PictureAddress, room: int) ->
     poor_rows = _rows(edits, address, 0)
     if _size_of(poor_rows) > room:
         return _rows(edits, address, 0, prompts=False)
-    left, whole = room - _size_of(poor_rows), 0
-    for rich, poor in zip(rows, poor_rows, strict=True):
-        left -= _size(rich) - _size(poor)
-        if left < 0:
-            break
-        whole += 1
+    left = room - _size_of(poor_rows)
+    more = accumulate(_size(rich) - _size(poor) for rich, poor in zip(rows, poor_rows, strict=True))
+    whole = sum(1 for _ in takewhile(lambda size: size <= left, more))
     return [*rows[:whole], *poor_rows[whole:]]
 
 
