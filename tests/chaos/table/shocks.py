@@ -11,11 +11,14 @@ from table.looks import WAYS, look
 SLOWLY = look(kind="word", word="PROCESSING", times=35)
 SLOWLY_ENOUGH = look(kind="word", word="PROCESSING", times=15)
 SLOWLY_SEEN_RARELY = look(kind="word", word="PROCESSING", times=6)
+#: All edits of a batch share these looks, and the first of them is looked at each second.
+SLOWLY_ALL_OF_THEM = look(kind="word", word="PROCESSING", times=70)
 #: An edit that is looked at while one triggerer is frozen, and still when it goes on.
 VERY_SLOWLY = {
     "edit_in_triggerer": look(kind="word", word="PROCESSING", times=80),
     "edit_and_defer": look(kind="word", word="PROCESSING", times=55),
 }
+SLOWLY_OF = {"edit_and_reschedule": SLOWLY_SEEN_RARELY, "batch": SLOWLY_ALL_OF_THEM}
 DEFERRED = ("edit_in_triggerer", "edit_and_defer")
 
 
@@ -51,7 +54,7 @@ def rows(shock: str, dags: tuple[str, ...], **more: Any) -> list[Row]:
             **{
                 "script": in_a_wait,
                 "ends": WAYS[dag],
-                "faults": SLOWLY_SEEN_RARELY if dag == "edit_and_reschedule" else SLOWLY,
+                "faults": SLOWLY_OF.get(dag, SLOWLY),
                 "tries": None,
                 "patience": 240,
             }
