@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+#: Bytes of the largest picture that is taken, unless somebody says otherwise. The vendor names no limit; a
+#: whole one in memory must not be the end of a worker or an API server.
+MOST_BYTES: Final = 64 << 20
+
 #: Pillow's names of the formats that Aluo makes.
 RESULT_FORMATS: Final = ("PNG", "JPEG", "WEBP")
 

@@ -20,6 +20,7 @@ from airflow_aluo.commands.console import (
 )
 from airflow_aluo.commands.progress import progress
 from airflow_aluo.landing import How, check_names, land
+from airflow_aluo.pictures import MOST_BYTES
 from airflow_aluo.protocol import record, waiting
 from airflow_aluo.protocol.errors import (
     AluoEditFailed,
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.record import EditRecord
 
-#: Bytes of the largest picture that is landed, as PhotoDownloadOperator has it.
-_MAX_BYTES: Final = 64 << 20
-
 #: A command is no task.
 _PLACEHOLDERS: Final = PLACEHOLDERS - {"dag_id", "run_id", "task_id", "map_index"}
 
@@ -64,7 +62,7 @@ def destination(args: Namespace) -> How:
         expected = f"a folder that can be written to ({error.strerror})"
         raise AluoRequestInvalid("download", [Problem("output", shown(args.output), expected)]) from error
     # Whoever asked sees what came: a picture that is paid lands, in whatever format and ratio.
-    return How(folder=folder, name=name, max_bytes=_MAX_BYTES, strict=False)
+    return How(folder=folder, name=name, max_bytes=MOST_BYTES, strict=False)
 
 
 def waited(hook: AluoHook, pending: EditRecord, args: Namespace) -> EditRecord:

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_aluo.arguments import IfExists, choice, folder, known_at_run_time, positive, told_of
 from airflow_aluo.links import EDIT_LINKS
+from airflow_aluo.pictures import MOST_BYTES
 from airflow_aluo.protocol import chained, record
 from airflow_aluo.protocol.errors import AluoError, AluoRequestInvalid, Problem
 from airflow_aluo.protocol.naming import DEFAULT_NAME, PLACEHOLDERS, Name
@@ -82,7 +83,7 @@ class PhotoDownloadOperator(BaseOperator):
         name: str = DEFAULT_NAME,
         if_exists: IfExists = "skip_identical",
         aluo_conn_id: str | None = None,
-        max_bytes: int = 64 << 20,
+        max_bytes: int = MOST_BYTES,
         strict: bool = True,
         at_once: int = 16,
         **kwargs: Any,

@@ -24,6 +24,7 @@ from airflow_aluo.arguments import (
 from airflow_aluo.batch import asked
 from airflow_aluo.batch.arguments import SHARED, OnPartialFailure, check_common, known_later
 from airflow_aluo.links import EDIT_LINKS
+from airflow_aluo.pictures import MOST_BYTES
 from airflow_aluo.protocol.rendered import optional
 from airflow_aluo.protocol.schedule import BACKSTOP, DEFAULT_TIMEOUT, DEFAULT_TOLERATED_FAILURES
 from airflow_aluo.task_errors import final_errors_fail
@@ -124,7 +125,7 @@ class PhotoEditBatchOperator(BaseOperator):
         tolerated_failures: int = DEFAULT_TOLERATED_FAILURES,
         max_in_flight: int | None = None,
         max_credits: float | None = None,
-        max_bytes: int = 64 << 20,
+        max_bytes: int = MOST_BYTES,
         strict: bool = True,
         on_partial_failure: OnPartialFailure = "fail",
         on_unknown_outcome: OnUnknownOutcome = "fail",
@@ -149,7 +150,7 @@ class PhotoEditBatchOperator(BaseOperator):
             self.tolerated_failures = count("tolerated_failures", tolerated_failures)
             self.max_in_flight = positive("max_in_flight", max_in_flight)
             self.max_credits = amount("max_credits", max_credits)
-            self.max_bytes = positive("max_bytes", max_bytes) or 64 << 20
+            self.max_bytes = positive("max_bytes", max_bytes) or MOST_BYTES
             self.on_partial_failure = choice(OnPartialFailure)("on_partial_failure", on_partial_failure)
             self.on_unknown_outcome = choice(OnUnknownOutcome)("on_unknown_outcome", on_unknown_outcome)
             self.on_clear = choice(OnClear)("on_clear", on_clear)

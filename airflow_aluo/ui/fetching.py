@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_aluo import accounts
 from airflow_aluo.intake import Intake
+from airflow_aluo.pictures import MOST_BYTES
 from airflow_aluo.protocol import calls, flows
 from airflow_aluo.protocol.account import ANONYMOUS
 from airflow_aluo.protocol.errors import AluoError
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from airflow_aluo.protocol.account import Account
 
 log = logging.getLogger(__name__)
-
-#: Largest picture that is fetched or read, in bytes.
-MOST_BYTES: Final = 64 << 20
 
 #: Somebody looks at the page: there is no time for more tries.
 _ONE_TRY: Final = RetryRule(budget=0.0)

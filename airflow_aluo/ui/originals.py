@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
-from airflow_aluo.pictures import PHOTO_FORMATS, RESULT_FORMATS, inspect
+from airflow_aluo.pictures import MOST_BYTES, PHOTO_FORMATS, RESULT_FORMATS, inspect
 from airflow_aluo.protocol.errors import AluoError
 from airflow_aluo.protocol.rendered import named
 from airflow_aluo.ui.cards import name_of, photos
-from airflow_aluo.ui.fetching import MOST_BYTES, fetch
+from airflow_aluo.ui.fetching import fetch
 from airflow_aluo.ui.sources import marks, opened
 from airflow_aluo.ui.told import files, text, texts
 
