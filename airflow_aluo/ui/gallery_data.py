@@ -9,6 +9,7 @@ from airflow_aluo.ui import reading
 from airflow_aluo.ui.answer import answer, filtered, in_scope
 from airflow_aluo.ui.edits import of
 from airflow_aluo.ui.pieces import Pieces
+from airflow_aluo.ui.references import References, backend
 from airflow_aluo.ui.remembered_edits import Lately
 from airflow_aluo.ui.told import record_at
 
@@ -27,7 +28,7 @@ class Gallery:
     """Edits of Airflow's database. Whoever asks has the right to read them."""
 
     def __init__(self) -> None:
-        self._pieces, self._lately = Pieces(), Lately()
+        self._pieces, self._lately, self._references = Pieces(), Lately(), References(backend())
 
     def of_run(self, dag_id: str, run_id: str, asked: Asked, reviewers: Reviewers) -> dict[str, Any] | None:
         """Return the answer for a run, ``None`` where there is no such run."""
@@ -47,7 +48,10 @@ class Gallery:
     def record(self, dag_id: str, run_id: str, task_id: str, map_index: int, position: int) -> Record | None:
         """Return a record of exactly this task instance, ``None`` where there is none."""
         instance = reading.of_instance(dag_id, run_id, task_id, map_index)
-        return None if instance is None else record_at(instance, position, self._pieces.reader())
+        if instance is None:
+            return None
+        (instance,) = self._references.resolved([instance])
+        return record_at(instance, position, self._pieces.reader())
 
     def _run(self, dag_id: str, run_id: str) -> Edits | None:
         def read() -> Edits | None:
@@ -57,7 +61,8 @@ class Gallery:
         return self._lately.get(("run", dag_id, run_id), read)
 
     def _of(self, found: reading.Found) -> Edits:
-        return of(found.instances, self._pieces.reader(), truncated=found.truncated, cut=found.cut)
+        instances = self._references.resolved(found.instances)
+        return of(instances, self._pieces.reader(), truncated=found.truncated, cut=found.cut)
 
 
 def _answer(found: Edits, asked: Asked, reviewers: Reviewers, *, one_run: bool) -> dict[str, Any]:

@@ -19,6 +19,9 @@ Part: TypeAlias = dict[str, Any]
 #: Reads pieces of results: for each its records, or ``None`` where they cannot be had.
 ReadParts: TypeAlias = Callable[[Sequence[Part]], list[list[Record] | None]]
 
+#: Stands in the place of a value that lies elsewhere and cannot be read.
+UNREAD: Final = object()
+
 #: XComs may be JSON in JSON: so many times they are unpacked.
 _DEEP: Final = 3
 
@@ -149,6 +152,8 @@ def _values(instance: Instance) -> tuple[Any, Any, Any]:
 
 
 def _records(value: Any, read: ReadParts) -> Told:
+    if value is UNREAD:
+        return Told([], unreadable=1)
     items = _items(value)
     parts = [one for one in items if _is_part(one)]
     if not parts:

@@ -81,7 +81,7 @@ LAYERS = (
     ("operators", "sensors"),
     ("decorators",),
     ("ui.fetching", "ui.permissions", "ui.shelf", "ui.sources", "ui.thumbnails", "ui.told"),
-    ("ui.pieces", "ui.places"),
+    ("ui.pieces", "ui.places", "ui.references"),
     ("ui.edits",),
     ("ui.cards", "ui.reading", "ui.remembered_edits", "ui.reviews"),
     ("ui.answer", "ui.originals"),
