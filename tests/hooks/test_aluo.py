@@ -135,7 +135,7 @@ def test_nothing_is_sent_of_what_cannot_be_asked(
 
 
 def test_a_look_says_how_an_edit_stands(ask: Ask, sandbox: Any) -> None:
-    sandbox.settings(durations=60, running_word="PAINTING")
+    sandbox.settings(durations=60_000, running_word="PAINTING")
     found = AluoHook().generate(PROMPT, image_urls=[sandbox.photo])
     assert ask(AluoHook(), "get_status", found["aluo_task_id"]).status == "PAINTING"
 
