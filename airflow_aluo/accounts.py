@@ -6,11 +6,11 @@ import asyncio
 import functools
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_aluo.protocol import account
-from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
+from airflow_aluo.protocol.errors import AluoRequestInvalid, AluoUnauthorized, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
 
     from airflow_aluo.protocol.account import Account
 
+T = TypeVar("T")
+
 #: Seconds for which a connection that was read is read: thousands of triggers start together.
 FRESH: Final = 30.0
+
+#: Seconds for which even a connection whose key is refused is not read again.
+JUST_NOW: Final = 1.0
 
 #: What was read by connection, in each event loop, and when that began; while it is read, a future, which
 #: must not stay, for it would keep the event loop from being forgotten.
@@ -62,9 +67,50 @@ async def recently_read(aluo_conn_id: str, ask: Callable[[], Awaitable[Account]]
     return found
 
 
-def forget(aluo_conn_id: str) -> None:
-    """Read the connection anew next time: Aluo refuses its key, and it may be mended by then."""
-    _READ.get(asyncio.get_running_loop(), {}).pop(aluo_conn_id, None)
+def forget(aluo_conn_id: str, refused: Account) -> None:
+    """Read the connection anew next time: Aluo refuses its key, and it may be mended by then.
+
+    What names another key, was read just now or is being read is kept: thousands of triggers are refused
+    together.
+    """
+    here = _READ.get(asyncio.get_running_loop(), {})
+    since, known = here.get(aluo_conn_id, (0.0, None))
+    if not isinstance(known, account.Account) or time.monotonic() - since < JUST_NOW:
+        return
+    if known.api_key == refused.api_key:
+        del here[aluo_conn_id]
+
+
+def while_keys_change(ask: Callable[[], T], account: Callable[[], Account], anew: Callable[[], object]) -> T:
+    """Ask; and again where Aluo refuses the key, and the connection names another one by then.
+
+    So a wait outlives a key that is rotated: its edit is the account's, not the key's.
+
+    :param account: the one that is asked.
+    :param anew: lets ``account`` read the connection anew.
+    """
+    while True:
+        before = account()
+        try:
+            return ask()
+        except AluoUnauthorized:
+            anew()
+            if account().api_key == before.api_key:
+                raise
+
+
+async def awhile_keys_change(
+    ask: Callable[[], Awaitable[T]], account: Callable[[], Awaitable[Account]], anew: Callable[[], object]
+) -> T:
+    """Ask like :func:`while_keys_change`, in an event loop."""
+    while True:
+        before = await account()
+        try:
+            return await ask()
+        except AluoUnauthorized:
+            anew()
+            if (await account()).api_key == before.api_key:
+                raise
 
 
 def _keep(

@@ -4,14 +4,15 @@ import asyncio
 import gc
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_aluo import accounts
-from airflow_aluo.accounts import FRESH, recently_read
+from airflow_aluo.accounts import FRESH, JUST_NOW, recently_read
 from airflow_aluo.protocol.account import Account
-from airflow_aluo.protocol.errors import AluoRequestInvalid
+from airflow_aluo.protocol.errors import AluoRequestInvalid, AluoUnauthorized
 
 
 def account(key: str = "sk-one") -> Account:
@@ -128,14 +129,100 @@ async def test_a_key_that_was_rotated_is_seen_after_half_a_minute(monotonic: lis
     assert await recently_read("aluo_default", airflow) == account("sk-new")
 
 
-async def test_a_connection_whose_key_was_refused_is_read_anew_at_once() -> None:
+async def test_a_connection_whose_key_was_refused_is_read_anew_at_once(monotonic: list[float]) -> None:
     airflow = Airflow()
     airflow.answers.set()
-    await recently_read("aluo_default", airflow)
+    refused = await recently_read("aluo_default", airflow)
+    monotonic[0] += JUST_NOW
     airflow.key = "sk-new"
-    accounts.forget("aluo_default")
-    accounts.forget("aluo_of_nobody")
+    accounts.forget("aluo_default", refused)
+    accounts.forget("aluo_of_nobody", refused)
     assert await recently_read("aluo_default", airflow) == account("sk-new")
+    monotonic[0] += JUST_NOW
+    accounts.forget("aluo_default", refused)  # another wait was refused with the old key, a bit later
+    await recently_read("aluo_default", airflow)
+    assert airflow.asked == 2
+
+
+async def test_a_wait_that_began_with_an_earlier_reading_does_not_get_a_later_one_of_the_same_old_key(
+    monotonic: list[float],
+) -> None:
+    airflow = Airflow()
+    airflow.answers.set()
+    refused = await recently_read("aluo_default", airflow)
+    monotonic[0] += FRESH + 1
+    await recently_read("aluo_default", airflow)  # for other waits
+    monotonic[0] += JUST_NOW
+    airflow.key = "sk-new"
+    accounts.forget("aluo_default", refused)
+    assert await recently_read("aluo_default", airflow) == account("sk-new")
+
+
+async def test_a_thousand_waits_that_are_refused_together_read_a_connection_once(
+    monotonic: list[float],
+) -> None:
+    airflow = Airflow()
+    airflow.answers.set()
+    refused = await recently_read("aluo_default", airflow)
+    monotonic[0] += JUST_NOW
+    for _ in range(1000):
+        accounts.forget("aluo_default", refused)
+        assert await recently_read("aluo_default", airflow) == refused
+    assert airflow.asked == 2
+
+
+class Aluo:
+    """Takes one key; connections name another one after each look into them."""
+
+    def __init__(self, takes: str, *named: str) -> None:
+        self.takes, self.named = takes, list(named)
+        self.asked: list[str] = []
+
+    def account(self) -> Account:
+        return account(self.named[0])
+
+    def anew(self) -> None:
+        self.named = self.named[1:] or self.named
+
+    def ask(self) -> str:
+        self.asked.append(self.named[0])
+        if self.named[0] != self.takes:
+            raise AluoUnauthorized("no", http_status=401)
+        return "done"
+
+
+@pytest.fixture(params=["sync", "async"])
+def while_keys_change(request: pytest.FixtureRequest) -> Callable[[Aluo], str]:
+    """Asks in a worker, or in an event loop."""
+
+    def in_a_loop(aluo: Aluo) -> str:
+        async def ask() -> str:
+            return aluo.ask()
+
+        async def named() -> Account:
+            return aluo.account()
+
+        return asyncio.run(accounts.awhile_keys_change(ask, named, aluo.anew))
+
+    def in_a_worker(aluo: Aluo) -> str:
+        return accounts.while_keys_change(aluo.ask, aluo.account, aluo.anew)
+
+    return in_a_worker if request.param == "sync" else in_a_loop
+
+
+def test_who_is_refused_asks_again_as_long_as_the_connection_names_another_key(
+    while_keys_change: Callable[[Aluo], str],
+) -> None:
+    aluo = Aluo("sk-three", "sk-one", "sk-two", "sk-three")
+    assert while_keys_change(aluo) == "done"
+    assert aluo.asked == ["sk-one", "sk-two", "sk-three"]
+
+
+def test_a_key_that_stays_refused_is_asked_with_once(while_keys_change: Callable[[Aluo], str]) -> None:
+    aluo = Aluo("sk-other", "sk-one")
+    with pytest.raises(AluoUnauthorized):
+        while_keys_change(aluo)
+    assert aluo.asked == ["sk-one"]
 
 
 async def test_a_reading_that_hangs_is_not_waited_for_for_ever_and_its_late_answer_counts_no_more(

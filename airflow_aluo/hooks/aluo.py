@@ -90,8 +90,7 @@ class AluoHook(BaseHook):
         return self.account
 
     async def _ask_for_account(self) -> Account:
-        connection = await self.aget_connection(self.aluo_conn_id)
-        return accounts.read(self.aluo_conn_id, connection, self.log)
+        return accounts.read(self.aluo_conn_id, await self.aget_connection(self.aluo_conn_id), self.log)
 
     @cached_property
     def pace(self) -> AccountPace:
@@ -125,9 +124,7 @@ class AluoHook(BaseHook):
 
         Source: https://aluo.ai/docs/api/photo-editor (read 2026-11-22)
         """
-        edit = photo_edit.read(
-            _given(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
-        )
+        edit = _asked(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
         from airflow_aluo.storage import load_photos
 
         return self.submit(edit, load_photos(edit.image_files))
@@ -143,9 +140,7 @@ class AluoHook(BaseHook):
         num_images: int | None = None,
     ) -> EditRecord:
         """Submit like :meth:`generate`. For a worker's event loop; never for a trigger: it may run twice."""
-        edit = photo_edit.read(
-            _given(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
-        )
+        edit = _asked(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
         from airflow_aluo.storage import load_photos
 
         uploads = await asyncio.to_thread(load_photos, edit.image_files)
@@ -225,12 +220,20 @@ class AluoHook(BaseHook):
         :param before_look: is called before each look.
         """
         aluo_task_id, tell = record.task_id(pending), self.log.info
-        snapshot = self.run(lambda senses: waiting.wait(aluo_task_id, rule, senses, tell, before_look))
+        snapshot = accounts.while_keys_change(
+            lambda: self.run(lambda senses: waiting.wait(aluo_task_id, rule, senses, tell, before_look)),
+            lambda: self.account,
+            lambda: self.__dict__.pop("account", None),
+        )
         return record.completed(pending, snapshot, at=time.time())
 
     async def await_snapshot(self, aluo_task_id: str, rule: WaitRule) -> Snapshot:
         """Wait as the rule says and return the last look. Raises what :meth:`wait_for_completion` raises."""
-        return await self.arun(lambda senses: waiting.wait(aluo_task_id, rule, senses, self.log.info))
+        return await accounts.awhile_keys_change(
+            lambda: self.arun(lambda senses: waiting.wait(aluo_task_id, rule, senses, self.log.info)),
+            self.aaccount,
+            lambda: self.__dict__.pop("account", None),
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending credits: look at an edit that cannot exist."""
@@ -263,7 +266,7 @@ class AluoHook(BaseHook):
             try:
                 return await driver.run(conversation(_senses(shared().turns(account).pace)))
             except AluoUnauthorized:
-                accounts.forget(self.aluo_conn_id)
+                accounts.forget(self.aluo_conn_id, account)
                 raise
 
     def order(self, edit: PhotoEdit, uploads: Sequence[Upload], senses: Senses) -> Flow[EditRecord]:
@@ -289,5 +292,5 @@ def _rule(pending: EditRecord, timeout: float, poll_interval: float | None) -> W
     return record.wait_rule(pending, deadline=now + timeout, poll_interval=poll_interval, started_at=now)
 
 
-def _given(*values: Any) -> dict[str, Any]:
-    return dict(zip(photo_edit.PARAMETERS, values, strict=True))
+def _asked(*values: Any) -> PhotoEdit:
+    return photo_edit.read(dict(zip(photo_edit.PARAMETERS, values, strict=True)))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import airflow_aluo
+from airflow_aluo.accounts import JUST_NOW
 from airflow_aluo.airflow_names import AirflowNotFoundException
 from airflow_aluo.hooks.aluo import AluoHook
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
@@ -296,6 +297,27 @@ def test_the_key_is_in_no_log_error_or_repr(ask: Ask, sandbox: Any, connections:
         ask(AluoHook(), "generate", PROMPT, image_urls=[sandbox.photo])
     seen = [logs, repr(hook), repr(hook.account), found, done, repr(caught.value), str(caught.value)]
     assert connections.key not in str(seen)
+
+
+def test_a_wait_goes_on_with_the_new_key_that_its_connection_has_by_then(
+    ask: Ask, played: Any, connections: Any
+) -> None:
+    new = "sk-new-0123456789abcdef-of-a-test"
+    played.status("PROCESSING", meanwhile=lambda: connections.set(played.url, password=new))
+    played.refuse(401, -2)
+    played.status("SUCCESS", "https://cdn.example/1.png")
+    found = ask(AluoHook(), "wait_for_completion", "edit_1", poll_interval=JUST_NOW + 0.1)
+    assert found["status"] == "SUCCESS"
+    keys = [headers["authorization"].removeprefix("Bearer ") for _, headers in played.requests]
+    assert keys == [connections.key, connections.key, new]
+
+
+def test_a_wait_whose_key_is_refused_ends_where_its_connection_names_no_other(ask: Ask, played: Any) -> None:
+    played.status("PROCESSING")
+    played.refuse(401, -2)
+    with pytest.raises(AluoUnauthorized):
+        ask(AluoHook(), "wait_for_completion", "edit_1", poll_interval=0.1)
+    assert len(played.requests) == 2
 
 
 # --- Test Connection -------------------------------------------------------------------------------------
