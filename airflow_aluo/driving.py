@@ -6,7 +6,17 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from airflow_aluo.paid_once import Forget, Keep, LookAt, Save, Submit, Tell, Uninterrupted, steps
+from airflow_aluo.paid_once import (
+    Forget,
+    Keep,
+    LookAt,
+    Save,
+    Submit,
+    Tell,
+    Uninterrupted,
+    Unknown,
+    steps,
+)
 from airflow_aluo.protocol.remembered import Stage
 
 if TYPE_CHECKING:
@@ -58,6 +68,9 @@ class World(Protocol):
     def tell(self, message: str) -> None:
         """Log."""
 
+    def unknown(self) -> None:
+        """See :class:`Unknown`."""
+
     def uninterrupted(self) -> AbstractContextManager[None]:
         """Let no ``execution_timeout`` strike within."""
 
@@ -100,6 +113,8 @@ def _answer(world: World, asked: Ask) -> EditRecord | Look | Entry | None:
             world.memory.forget()
         case Tell(message):
             world.tell(message)
+        case Unknown():
+            world.unknown()
         case LookAt(pending):
             return world.look(pending)
         case Submit():
@@ -121,6 +136,9 @@ class AsyncWorld(Protocol):
 
     def tell(self, message: str) -> None:
         """Log."""
+
+    def unknown(self) -> None:
+        """See :class:`Unknown`."""
 
     async def keep(self, entry: Entry) -> None:
         """See :class:`Keep`."""
@@ -172,6 +190,8 @@ async def _aanswer(world: AsyncWorld, asked: Ask) -> EditRecord | Look | Entry |
             await world.forget()
         case Tell(message):
             world.tell(message)
+        case Unknown():
+            world.unknown()
         case LookAt(pending):
             return await world.look(pending)
         case Submit():

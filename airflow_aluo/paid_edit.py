@@ -10,15 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_aluo import announced
 from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
 from airflow_aluo.driving import begin, finish
-from airflow_aluo.durable import look
+from airflow_aluo.durable import Seen, look
 from airflow_aluo.edit_memory import EditMemory
 from airflow_aluo.protocol import record
-from airflow_aluo.protocol.errors import (
-    AluoEditFailed,
-    AluoError,
-    AluoRequestInvalid,
-    AluoUnknownOutcome,
-)
+from airflow_aluo.protocol.errors import AluoEditFailed, AluoError, AluoRequestInvalid, AluoUnknownOutcome
 from airflow_aluo.protocol.flows import Pause, unknown_outcome
 from airflow_aluo.protocol.remembered import Entry, Stage, fingerprint
 from airflow_aluo.protocol.waiting import Progress, handed_over, missing
@@ -180,6 +175,7 @@ class PaidEdit:
         if finished["result_urls"]:
             self._ti.xcom_push(key="result_urls", value=finished["result_urls"])
         finish(self, entry, finished)
+        self.hook.tally.succeeded(finished, entry.record if entry.stage is Stage.RETURNED else None)
         self._settle()
         return finished
 
@@ -199,6 +195,7 @@ class PaidEdit:
         try:
             yield
         except AluoEditFailed:
+            self.hook.tally.failed()
             self.memory.forget()
             self._settle()
             raise
@@ -242,6 +239,10 @@ class PaidEdit:
         """Log."""
         self._log.info("%s", message)
 
+    def unknown(self) -> None:
+        """Count it."""
+        self.hook.tally.unknown()
+
     def submit(self) -> EditRecord:
         """Send the request once.
 
@@ -272,6 +273,8 @@ class PaidEdit:
         """
         self.accepted, self.looked_at = pending, time.time()
         found = self.hook.run(lambda senses: look(pending, senses, self._log.info))
+        if found.seen is Seen.FAILED:
+            self.hook.tally.failed()
         if found.pause is not None:
             self.found_running_at, self.wait_until = found.running_at, time.time() + found.pause.seconds
         return found

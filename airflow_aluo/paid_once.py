@@ -70,13 +70,18 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """Note that nobody knows what became of a submit; told once of each. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
 class Uninterrupted:
     """Go these steps to their end, and answer with what they return, whoever would end the task meanwhile."""
 
     steps: Steps[Entry]
 
 
-Ask: TypeAlias = Keep | Save | Forget | LookAt | Submit | Tell | Uninterrupted
+Ask: TypeAlias = Keep | Save | Forget | LookAt | Submit | Tell | Unknown | Uninterrupted
 Steps: TypeAlias = Generator[Ask, Any, T]
 
 # --- the order --------------------------------------------------------------------------------------------
@@ -109,6 +114,8 @@ def steps(attempt: Attempt, entry: Entry | None, now: Callable[[], float]) -> St
     goes_on = replace(entry, max_tries=attempt.max_tries)
     if verdict.step is Step.STOP:
         if entry.record is None:
+            if not entry.reported:  # else it was told, and said to a person, before
+                yield Unknown()
             yield Save(replace(goes_on, reported=True))
         raise _stopped(entry, verdict.why, look)
     yield Tell(verdict.why)
@@ -138,6 +145,7 @@ def _submit(attempt: Attempt, now: Callable[[], float]) -> Steps[Entry]:
     try:
         accepted: EditRecord = yield Submit()
     except AluoUnknownOutcome as error:
+        yield Unknown()
         if attempt.on_unknown_outcome == "resubmit":  # not final any more
             raise AluoError(
                 f"nobody knows whether Aluo accepted this edit: {error.seen}. "

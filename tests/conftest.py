@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -378,3 +379,95 @@ def logs() -> Iterator[list[str]]:
     lines: list[str] = []
     with capture_logs([lambda _, level, event: lines.append(f"{level}: {event['event']}") or event]):
         yield lines
+
+
+class Statsd:
+    """A StatsD server on loopback that adds up what it is sent."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        #: As they came: ``airflow.aluo.looks,conn_id=aluo_default:1|c``.
+        self.lines: list[str] = []
+        Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        while content := self._socket.recv(65_535):
+            self.lines += content.decode().splitlines()
+
+    def environment(self) -> dict[str, str]:
+        """Return what makes an Airflow send its metrics here: ours only, with their tags in their names."""
+        settings = {
+            "STATSD_ON": "True",
+            "STATSD_HOST": "127.0.0.1",
+            "STATSD_PORT": str(self.port),
+            "STATSD_INFLUXDB_ENABLED": "True",
+            "METRICS_ALLOW_LIST": "^aluo",
+        }
+        return {f"AIRFLOW__METRICS__{name}": value for name, value in settings.items()}
+
+    def forget(self) -> None:
+        """Forget what came so far."""
+        self._settle()
+        self.lines.clear()
+
+    def found(self, **tags: str) -> dict[str, float]:
+        """Return the sums of counters, the number of timings and the last of gauges, by their names.
+
+        :param tags: those of what counts; all counts where none is named.
+        """
+        self._settle()
+        found: dict[str, float] = {}
+        for line in self.lines:
+            name, _, value = line.rpartition(":")
+            name, *given = name.removeprefix("airflow.").split(",")
+            if not set(tags.items()) <= {tuple(tag.split("=", 1)) for tag in given}:
+                continue
+            number, kind = value.split("|")[:2]
+            more = {"c": float(number), "ms": 1.0, "g": float(number) - found.get(name, 0.0)}[kind]
+            found[name] = found.get(name, 0.0) + more
+        return found
+
+    def timings(self, name: str) -> list[float]:
+        """Return the timings of that name, in milliseconds."""
+        self._settle()
+        matching = (
+            line for line in self.lines if line.startswith(f"airflow.{name}") and line.endswith("|ms")
+        )
+        return [float(line.rpartition(":")[2].removesuffix("|ms")) for line in matching]
+
+    def _settle(self) -> None:
+        """Wait until all that was sent before has been read."""
+        mark = f"mark-{time.monotonic_ns()}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(mark.encode(), ("127.0.0.1", self.port))
+        deadline = time.monotonic() + 10
+        while mark not in self.lines:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        self.lines.remove(mark)
+
+
+@pytest.fixture(scope="session")
+def _one_statsd() -> Statsd:
+    return Statsd()
+
+
+@pytest.fixture
+def statsd(_one_statsd: Statsd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Statsd]:
+    """A StatsD server, to which this process sends metrics by Airflow's own client."""
+    from airflow.sdk._shared.observability.metrics import stats as stats_module
+    from airflow.sdk.observability import stats
+    from airflow.sdk.observability.metrics import stats_utils
+
+    for name, value in _one_statsd.environment().items():
+        monkeypatch.setenv(name, value)
+    stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
+    _one_statsd.forget()
+    yield _one_statsd
+    for name in _one_statsd.environment():
+        monkeypatch.delenv(name)
+    with suppress(AttributeError, RuntimeError):  # nothing was sent, or a test put something else there
+        stats_module._backend.statsd.close()
+    stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)

@@ -231,6 +231,8 @@ class Script:
     def __init__(self, stored: Entry | None = None) -> None:
         self.stored = stored
         self.done: list[str] = []
+        #: Outcomes that nobody knows, as they were counted.
+        self.unknowns = 0
         self.submits: AluoError | None = None
         self.sees: Any = None
         self.keeps: Exception | None = None
@@ -244,6 +246,9 @@ class Script:
 
     def tell(self, message: str) -> None:
         self.done.append(f"tell {message[:20]}")
+
+    def unknown(self) -> None:
+        self.unknowns += 1
 
     def recall(self) -> Entry | None:
         return self.stored
@@ -288,7 +293,7 @@ class InALoop:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.now, self.tell = script.now, script.tell
+        self.now, self.tell, self.unknown = script.now, script.tell, script.unknown
 
     def __getattr__(self, name: str) -> Any:
         async def answer(*args: Any) -> Any:
@@ -351,6 +356,7 @@ def test_an_unknown_outcome_is_noted_as_reported(begin: Begin) -> None:
     with pytest.raises(AluoUnknownOutcome):
         begin(world, RETRY)
     assert world.done == ["keep intent", "submit", "save intent reported"]
+    assert world.unknowns == 1
 
 
 def test_an_unknown_outcome_that_is_to_be_resubmitted_is_left_to_the_retries(begin: Begin) -> None:
@@ -362,6 +368,7 @@ def test_an_unknown_outcome_that_is_to_be_resubmitted_is_left_to_the_retries(beg
     assert caught.value.__cause__ is world.submits
     assert world.done == ["keep intent", "submit"]
     assert world.stored is not None
+    assert world.unknowns == 1
 
 
 def test_an_unheard_submit_stops_the_next_try_and_is_noted_as_reported(begin: Begin) -> None:
@@ -369,6 +376,7 @@ def test_an_unheard_submit_stops_the_next_try_and_is_noted_as_reported(begin: Be
     with pytest.raises(AluoUnknownOutcome, match=r"nobody knows .*a submit began at 2026-11-22T02:00"):
         begin(world, RETRY)
     assert world.stored == REPORTED
+    assert world.unknowns == 1  # the try that submitted it died before it could tell
 
 
 def test_a_stop_after_a_clear_is_no_leave_to_submit_for_the_retry_that_follows_a_death(begin: Begin) -> None:
@@ -378,6 +386,7 @@ def test_a_stop_after_a_clear_is_no_leave_to_submit_for_the_retry_that_follows_a
     with pytest.raises(AluoUnknownOutcome):
         begin(world, CLEARED)
     assert "submit" not in world.done
+    assert world.unknowns == 1
 
 
 def test_another_request_in_a_retry_stops_it_and_names_the_edit(begin: Begin) -> None:

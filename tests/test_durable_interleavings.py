@@ -49,6 +49,9 @@ class Worker:
     def tell(self, message: str) -> None:
         assert message
 
+    def unknown(self) -> None:
+        pass
+
     def _step(self) -> bool:
         """Die before this step, or return whether to die after it."""
         self.steps += 1
@@ -282,7 +285,7 @@ class InALoop:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self.now, self.tell = worker.now, worker.tell
+        self.now, self.tell, self.unknown = worker.now, worker.tell, worker.unknown
 
     def __getattr__(self, name: str) -> Any:
         async def answer(*args: Any) -> Any:

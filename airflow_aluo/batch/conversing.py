@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_aluo.batch.memory import BatchMemory
+    from airflow_aluo.metrics import Counts
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.flows import Flow
     from airflow_aluo.transport.turns import Turns
@@ -76,13 +77,14 @@ class Conversing:
         *,
         aluo_conn_id: str,
         memory: BatchMemory,
+        tally: Counts,
         log: Any,
         max_in_flight: int | None,
     ) -> None:
         self.account, self.aluo_conn_id, self.driver = account, aluo_conn_id, driver
-        self.memory, self.log = memory, log
+        self.memory, self.tally, self.log = memory, tally, log
         self.pace = turns.pace
-        self.senses = Senses(now=time.time, dice=random.random, lookout=turns.pace)
+        self.senses = Senses(now=time.time, dice=random.random, lookout=turns.pace, tally=tally)
         self._turns = turns
         self._slots = Slots(max_in_flight, time.monotonic)
         #: Who waits for a slot and a turn waits here first: one at a time.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_aluo.batch.photos import load
 from airflow_aluo.batch.remembered import to_json
-from airflow_aluo.durable import look
+from airflow_aluo.durable import Seen, look
 from airflow_aluo.protocol import flows
 from airflow_aluo.protocol.errors import AluoError
 from airflow_aluo.protocol.flows import unknown_outcome
@@ -48,6 +48,10 @@ class OneEdit:
     def tell(self, message: str) -> None:
         """Log, for who looks closely: there are thousands of these."""
         self._talk.log.debug("edit %d: %s", self._place, message)
+
+    def unknown(self) -> None:
+        """Count it."""
+        self._talk.tally.unknown()
 
     async def keep(self, entry: Entry) -> None:
         """Remember an intent, once it is the edit's turn."""
@@ -104,4 +108,6 @@ class OneEdit:
         found = await talk.driver.run(look(pending, talk.senses, talk.log.debug))
         if found.pause is not None:
             talk.refused(found.pause)
+        if found.seen is Seen.FAILED:
+            talk.tally.failed()
         return found

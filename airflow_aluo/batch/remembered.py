@@ -12,6 +12,7 @@ from airflow_aluo.protocol import record as records
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoError, AluoRequestInvalid, dump, load
 from airflow_aluo.protocol.remembered import Entry, Stage, fingerprint
 from airflow_aluo.protocol.rendered import without_query
+from airflow_aluo.protocol.vocabulary import STATUS_SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +52,13 @@ def prints(edit: PhotoEdit, *, aluo_conn_id: str, host: str) -> dict[str, str]:
     addresses = repr([without_query(address) for address in edit.image_files])
     found["image_files"] = hashlib.sha256(addresses.encode()).hexdigest()
     return {name: digest[:8] for name, digest in sorted(found.items())}
+
+
+def addresses_are_missing(entry: Entry) -> bool:
+    """Tell whether an edit is known to be done, but there was no room to remember its pictures."""
+    return (
+        entry.record is not None and entry.edit["status"] == STATUS_SUCCESS and not entry.edit["result_urls"]
+    )
 
 
 def to_json(entry: Entry) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from airflow_aluo.batch.one import OneEdit
 from airflow_aluo.batch.photos import ahead, load, unreadable
 from airflow_aluo.batch.progress import FIRST, LAST, Counts, line
 from airflow_aluo.batch.remembered import (
+    addresses_are_missing,
     after_failure,
     failure_from_json,
     failure_to_json,
@@ -27,7 +28,6 @@ from airflow_aluo.protocol import record, waiting
 from airflow_aluo.protocol.chained import did_not_land
 from airflow_aluo.protocol.errors import AluoError, AluoUnauthorized
 from airflow_aluo.protocol.remembered import Stage
-from airflow_aluo.protocol.vocabulary import STATUS_SUCCESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -133,7 +133,7 @@ class Batch:
             entry = self._remembered(place)
             if decide(entry, self._attempt(place)).step is Step.SUBMIT:
                 new.append(place)
-            elif self._work.resumed and entry and _addresses_are_missing(entry):
+            elif self._work.resumed and entry and addresses_are_missing(entry):
                 seen.append(place)
             else:
                 begun.append(place)
@@ -214,10 +214,13 @@ class Batch:
             return entry
         edit = OneEdit(self._talk, place, self._work.edits[place], photos)
         try:
-            return await abegin(edit, self._attempt(place), entry)
+            begun = await abegin(edit, self._attempt(place), entry)
         except CONCERN_ALL as error:
             self._talk.stop(error)
             raise
+        else:
+            self._talk.tally.succeeded(begun.edit, entry.record if entry else None)
+            return begun
         finally:
             self._talk.answered(place)
 
@@ -232,11 +235,14 @@ class Batch:
             tolerated_failures=self._work.how.tolerated_failures,
         )
         wait = waiting.wait(record.task_id(entry.edit), rule, talk.senses, talk.log.debug)
-        can_be_left = place not in self._work.here and not _addresses_are_missing(entry)
+        can_be_left = place not in self._work.here and not addresses_are_missing(entry)
         self._waits += can_be_left
         self._moved.set()
         try:
-            return record.completed(entry.edit, await talk.driver.run(wait), at=time.time())
+            with talk.tally.outcome():
+                finished = record.completed(entry.edit, await talk.driver.run(wait), at=time.time())
+            talk.tally.succeeded(finished, entry.edit)
+            return finished
         finally:
             self._waits -= can_be_left
 
@@ -290,10 +296,3 @@ class Batch:
         lost = sum(map(did_not_land, failed))
         counts = Counts(len(self.outcomes), done, len(self._tasks), len(failed) - lost, lost)
         return line(counts, self._talk.pace.seconds_a_call, self._talk.pace.usual(0.9))
-
-
-def _addresses_are_missing(entry: Entry) -> bool:
-    """Tell whether an edit is known to be done, but there was no room to remember its pictures."""
-    return (
-        entry.record is not None and entry.edit["status"] == STATUS_SUCCESS and not entry.edit["result_urls"]
-    )

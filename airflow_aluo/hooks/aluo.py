@@ -10,20 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from airflow.sdk import BaseHook
 
-from airflow_aluo import accounts
+from airflow_aluo import accounts, metrics
 from airflow_aluo.protocol import calls, flows, photo_edit, record, waiting
-from airflow_aluo.protocol.errors import (
-    AluoApiError,
-    AluoError,
-    AluoUnauthorized,
-)
+from airflow_aluo.protocol.errors import AluoApiError, AluoError, AluoUnauthorized
 from airflow_aluo.protocol.flows import Pause, Senses
-from airflow_aluo.protocol.schedule import (
-    DEFAULT_TIMEOUT,
-    MIN_PAUSE,
-    RetryRule,
-    WaitRule,
-)
+from airflow_aluo.protocol.schedule import DEFAULT_TIMEOUT, MIN_PAUSE, RetryRule, WaitRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,6 +90,11 @@ class AluoHook(BaseHook):
 
         return AccountPace(self.account.requests_per_minute, time.monotonic)
 
+    @cached_property
+    def tally(self) -> metrics.Counts:
+        """What counts for the task that this process runs; another may be put in its place."""
+        return metrics.Counts.of_task(self.aluo_conn_id)
+
     def generate(
         self,
         prompt: str,
@@ -127,7 +123,8 @@ class AluoHook(BaseHook):
         edit = _asked(prompt, image_urls, image_files, aspect_ratio, output_format, num_images)
         from airflow_aluo.storage import load_photos
 
-        return self.submit(edit, load_photos(edit.image_files))
+        with self.tally.outcome():
+            return self.submit(edit, load_photos(edit.image_files))
 
     async def agenerate(
         self,
@@ -144,7 +141,8 @@ class AluoHook(BaseHook):
         from airflow_aluo.storage import load_photos
 
         uploads = await asyncio.to_thread(load_photos, edit.image_files)
-        return await self.arun(lambda senses: self.order(edit, uploads, senses))
+        with self.tally.outcome():
+            return await self.arun(lambda senses: self.order(edit, uploads, senses))
 
     def submit(self, edit: PhotoEdit, uploads: Sequence[Upload]) -> EditRecord:
         """Submit an edit that was read and checked already. Raises what :meth:`generate` raises."""
@@ -197,7 +195,10 @@ class AluoHook(BaseHook):
         :raises AluoError: likewise what :meth:`get_status` raises, when no look succeeded for too long.
         """
         pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
-        return self.complete(pending, _rule(pending, timeout, poll_interval))
+        with self.tally.outcome():
+            finished = self.complete(pending, _rule(pending, timeout, poll_interval))
+        self.tally.succeeded(finished, pending)
+        return finished
 
     async def await_for_completion(
         self,
@@ -209,8 +210,11 @@ class AluoHook(BaseHook):
         """Wait like :meth:`wait_for_completion`."""
         pending = record.of_edit(edit, aluo_conn_id=self.aluo_conn_id)
         rule = _rule(pending, timeout, poll_interval)
-        snapshot = await self.await_snapshot(record.task_id(pending), rule)
-        return record.completed(pending, snapshot, at=time.time())
+        with self.tally.outcome():
+            snapshot = await self.await_snapshot(record.task_id(pending), rule)
+        finished = record.completed(pending, snapshot, at=time.time())
+        self.tally.succeeded(finished, pending)
+        return finished
 
     def complete(
         self, pending: EditRecord, rule: WaitRule, before_look: Callable[[], object] = lambda: None
@@ -252,7 +256,7 @@ class AluoHook(BaseHook):
         from airflow_aluo.transport.with_requests import RequestsDriver
 
         with RequestsDriver(self.account, self.pace) as driver:
-            return driver.run(conversation(_senses(self.pace)))
+            return driver.run(conversation(self._senses(self.pace)))
 
     async def arun(self, conversation: Callable[[Senses], Flow[T]]) -> T:
         """Drive a conversation in an event loop and return its result.
@@ -264,7 +268,7 @@ class AluoHook(BaseHook):
         account = await self.aaccount()
         async with shared().driver(account) as driver:
             try:
-                return await driver.run(conversation(_senses(shared().turns(account).pace)))
+                return await driver.run(conversation(self._senses(shared().turns(account).pace)))
             except AluoUnauthorized:
                 accounts.forget(self.aluo_conn_id, account)
                 raise
@@ -281,10 +285,9 @@ class AluoHook(BaseHook):
             senses=senses,
         )
 
-
-def _senses(pace: AccountPace) -> Senses:
-    """Return wall clock, because deadlines must survive restarts, and dice that need no secrecy."""
-    return Senses(now=time.time, dice=random.random, lookout=pace)
+    def _senses(self, pace: AccountPace) -> Senses:
+        """Return wall clock, because deadlines must survive restarts, and dice that need no secrecy."""
+        return Senses(now=time.time, dice=random.random, lookout=pace, tally=self.tally)
 
 
 def _rule(pending: EditRecord, timeout: float, poll_interval: float | None) -> WaitRule:

@@ -25,6 +25,7 @@ from airflow_aluo.protocol.errors import (
     AluoUnknownOutcome,
 )
 from airflow_aluo.protocol.schedule import DEFAULT_POLL_INTERVAL, DEFAULT_RETRY_AFTER, RetryRule
+from airflow_aluo.protocol.tally import Tally
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -92,6 +93,7 @@ class Senses:
     #: A random number in [0, 1).
     dice: Callable[[], float]
     lookout: Lookout = field(default_factory=Regular)
+    tally: Tally = field(default_factory=Tally)
 
 
 class Watcher(Protocol):
@@ -133,7 +135,12 @@ def order(
 ) -> Flow[EditRecord]:
     """Submit an edit at most once and return its record. Raises what :func:`submit` raises."""
     submitted_at = senses.now()
-    acceptance = yield from submit(calls.generate(edit, uploads), rule, senses)
+    try:
+        acceptance = yield from submit(calls.generate(edit, uploads), rule, senses)
+    except AluoApiError as error:
+        senses.tally.rejected(type(error).__name__)
+        raise
+    senses.tally.submitted()
     return record.submitted(
         edit,
         acceptance,
@@ -155,7 +162,7 @@ def send(
     while True:
         tries += 1
         try:
-            return (yield from once(call))
+            return (yield from once(call, senses))
         except AluoError as error:
             if not _may_repeat(call, error):
                 raise
@@ -167,11 +174,23 @@ def send(
         yield Pause(pause, rests)
 
 
-def once(call: Call[T]) -> Flow[T]:
+def once(call: Call[T], senses: Senses) -> Flow[T]:
     """Send one call once and read its answer."""
-    reply = yield call
+    look = call.with_key and call.repeatable
+    try:
+        reply = yield call
+    except AluoError:
+        if look:
+            senses.tally.looked()
+        raise
+    if look:
+        senses.tally.looked()
     assert reply is not None  # noqa: S101  # a driver answers a Call with a Reply
-    return call.read(reply)
+    try:
+        return call.read(reply)
+    except AluoRateLimited:
+        senses.tally.refused()
+        raise
 
 
 def unknown_outcome(seen: str) -> AluoUnknownOutcome:

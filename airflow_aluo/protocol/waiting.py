@@ -57,7 +57,7 @@ def wait(
     """
     progress = Progress(looks=rule.looks_by(senses.now()), looked_at=rule.looked_at)
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
-    with senses.lookout.watching() as lookout:
+    with senses.tally.waiting(), senses.lookout.watching() as lookout:
         senses = replace(senses, lookout=lookout)
         while isinstance(found, Pause):
             yield found
@@ -138,7 +138,7 @@ def look(
     progress.looks += 1
     trouble: AluoError | None = None
     try:
-        snapshot = yield from once(calls.status(aluo_task_id, by=rule.deadline))
+        snapshot = yield from once(calls.status(aluo_task_id, by=rule.deadline), senses)
     except (AluoRateLimited, AluoRequestRejected, *NO_ANSWER) as error:
         trouble = error
         first = not progress.failures
@@ -152,6 +152,8 @@ def look(
         progress.failures, progress.last_status = 0, snapshot.status
         if snapshot.phase is not Phase.RUNNING:
             _learn(rule, progress, senses, snapshot)
+            if (running_at := _last_running_at(rule, progress)) is not None:
+                senses.tally.detected(senses.now() - running_at)
             return succeeded(aluo_task_id, snapshot)
         progress.looked_at, progress.watched = senses.now(), True
     pause = rule.next_pause(progress.looks, senses.now(), None if trouble is None else asked_pause(trouble))
@@ -169,6 +171,14 @@ def _learn(rule: WaitRule, progress: Progress, senses: Senses, snapshot: Snapsho
     if rule.fresh and progress.watched and snapshot.phase is Phase.SUCCEEDED:
         running_at = max((progress.looked_at or rule.looked_at) - rule.born_at, 0.0)
         senses.lookout.learn(running_at, max(senses.now() - rule.born_at, running_at))
+
+
+def _last_running_at(rule: WaitRule, progress: Progress) -> float | None:
+    """Return the last moment at which an edit is known not to have ended: epoch seconds.
+
+    Aluo does not tell when an edit ended. The one of a slow submit may have ended within it.
+    """
+    return progress.looked_at or rule.looked_at or (rule.born_at if rule.fresh else 0.0) or None
 
 
 def _ends_a_wait(error: AluoError, rule: WaitRule, progress: Progress, now: float) -> bool:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_aluo.hooks.aluo import AluoHook
+    from airflow_aluo.metrics import Counts
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.remembered_wait import RememberedWait
 
@@ -108,8 +109,10 @@ class PhotoEditStatusSensor(BaseSensorOperator):
             pending = self._pending()
             rule = replace(self._rule(pending, time.time()), first_look_at=0.0, fresh=False)
             found = self._hook(pending).stay(pending, rule, Progress())
-            done = not isinstance(found, Pause)
-            return PokeReturnValue(done, found if done else None)
+            if isinstance(found, Pause):
+                return PokeReturnValue(is_done=False)
+            self._tally().succeeded(found, pending)
+            return PokeReturnValue(is_done=True, xcom_value=found)
 
     def execute(self, context: Context) -> EditRecord:
         """Wait in the chosen mode."""
@@ -226,7 +229,8 @@ class PhotoEditStatusSensor(BaseSensorOperator):
     def _outcomes(self) -> Iterator[None]:
         """Say in Airflow's exceptions how a wait ended, the same in every mode."""
         try:
-            yield
+            with self._counting():
+                yield
         except AluoEditTimedOut as error:
             if self.soft_fail or self.never_fail:
                 raise AirflowSkipException(str(error)) from error
@@ -250,4 +254,17 @@ class PhotoEditStatusSensor(BaseSensorOperator):
     def _finished(self, context: Context, finished: EditRecord) -> EditRecord:
         self.log.info("edit %s is %s", finished["aluo_task_id"], finished["status"])
         context["ti"].xcom_push(key="result_urls", value=finished["result_urls"])
+        self._tally().succeeded(finished, self._waited_for)
         return finished
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        try:
+            yield
+        except AluoEditFailed:
+            self._tally().failed()
+            raise
+
+    def _tally(self) -> Counts:
+        assert self._waited_for is not None  # noqa: S101  # its end was seen
+        return self._hook(self._waited_for).tally

@@ -100,9 +100,8 @@ class PhotoEditTrigger(BaseTrigger):
         )
 
     async def _outcome(self) -> dict[str, Any]:
-        from airflow_aluo.hooks.aluo import AluoHook
-
-        return await _waited(AluoHook(self.aluo_conn_id), self.aluo_task_id, self.rule, self.log)
+        hook = _hook(self, self.aluo_conn_id)
+        return await _waited(hook, self.aluo_task_id, self.rule, self.log)
 
 
 class PhotoEditBatchTrigger(BaseTrigger):
@@ -129,9 +128,7 @@ class PhotoEditBatchTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        from airflow_aluo.hooks.aluo import AluoHook
-
-        hook = AluoHook(self.aluo_conn_id)
+        hook = _hook(self, self.aluo_conn_id)
         waits = {
             asyncio.ensure_future(_waited(hook, aluo_task_id, rule, self.log)): aluo_task_id
             for aluo_task_id, rule in self._rules
@@ -158,6 +155,15 @@ class PhotoEditBatchTrigger(BaseTrigger):
             "them; what the task does next about them stands in its own log",
             len(self.edits),
         )
+
+
+def _hook(trigger: BaseTrigger, aluo_conn_id: str) -> AluoHook:
+    from airflow_aluo.hooks.aluo import AluoHook
+    from airflow_aluo.metrics import Counts
+
+    hook = AluoHook(aluo_conn_id)
+    hook.tally = Counts.of_trigger(trigger.task_instance, aluo_conn_id)
+    return hook
 
 
 async def _waited(hook: AluoHook, aluo_task_id: str, rule: WaitRule, log: Any) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -137,7 +138,52 @@ def s3(processes: Processes, store: Store) -> Any:
 
 
 @pytest.fixture(scope="session")
-def airflow(processes: Processes, sandbox: Sandbox, store: Store, cms: Cms) -> Iterator[LocalAirflow]:
+def statsd_server(_one_statsd: Any) -> Any:
+    """The StatsD server to which the Airflow sends our metrics."""
+    return _one_statsd
+
+
+@pytest.fixture(scope="session")
+def odd_key() -> str:
+    """An API key that a URI has to quote."""
+    return "sk-a/b+c=d@e:f%g?h#i&j;k-0123456789abcdef"
+
+
+def secrets_environment(home: Path, url: str, key: str) -> dict[str, str]:
+    """Return what makes Airflow find connections in files, one of its own for workers and triggerer.
+
+    A connection that is not in the workers' file is asked of the API server, which looks into its own.
+    """
+    connection = {"conn_type": "aluo", "host": url, "password": key, "extra": {"plan": "pro"}}
+    uri = f"aluo://:{quote(key, safe='')}@{quote(url, safe='')}/?plan=pro"
+    (home / "server.json").write_text(json.dumps({"aluo_server_file": uri}))
+    (home / "workers.yaml").write_text(f"aluo_worker_file: {json.dumps(connection)}\n")
+    backend = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+    return {
+        "AIRFLOW__SECRETS__BACKEND": backend,
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(home / "server.json")}),
+        "AIRFLOW__WORKERS__SECRETS_BACKEND": backend,
+        "AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS": json.dumps(
+            {"connections_file_path": str(home / "workers.yaml")}
+        ),
+        "AIRFLOW_CONN_ALUO_ENV_JSON": json.dumps(connection),
+        "AIRFLOW_CONN_ALUO_ENV_URI": uri,
+    }
+
+
+@pytest.fixture(scope="session")
+def of_operators(
+    processes: Processes, sandbox: Sandbox, statsd_server: Any, odd_key: str
+) -> Mapping[str, str]:
+    """Environment of the Airflow: where metrics go to, where connections come from."""
+    files = secrets_environment(processes.home, sandbox.url, odd_key)
+    return {**files, **statsd_server.environment()}
+
+
+@pytest.fixture(scope="session")
+def airflow(
+    processes: Processes, sandbox: Sandbox, store: Store, cms: Cms, of_operators: Mapping[str, str]
+) -> Iterator[LocalAirflow]:
     """A real Airflow with the example DAGs, whose connection `aluo_default` is the sandbox.
 
     `aws_default` is the store and `cms` the CMS. A test may add files to `airflow.dags_folder`, a copy; they
@@ -152,6 +198,7 @@ def airflow(processes: Processes, sandbox: Sandbox, store: Store, cms: Cms) -> I
         dags_folder=folder,
         environment={
             **connection_environment(sandbox.url),
+            **of_operators,
             "AIRFLOW_CONN_AWS_DEFAULT": store.connection,
             "AIRFLOW_CONN_CMS": json.dumps({"conn_type": "http", "host": cms.url}),
             **measured,

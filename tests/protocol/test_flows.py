@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, pairwise, repeat
 from typing import Any
@@ -34,6 +34,7 @@ from airflow_aluo.protocol.record import iso, parse
 from airflow_aluo.protocol.replies import Acceptance, Snapshot
 from airflow_aluo.protocol.schedule import DEFAULT_RETRY_AFTER, RetryRule, WaitRule
 from airflow_aluo.protocol.schemas import validator
+from airflow_aluo.protocol.tally import Tally
 
 EDIT = PhotoEdit(prompt="Change the color to blue", image_urls=("https://example.com/a.jpg",))
 SUBMIT = calls.generate(EDIT)
@@ -57,10 +58,11 @@ class World:
     pauses: list[float] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     lookout: Lookout = field(default_factory=Regular)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def senses(self) -> Senses:
-        return Senses(now=lambda: self.now, dice=lambda: self.dice, lookout=self.lookout)
+        return Senses(now=lambda: self.now, dice=lambda: self.dice, lookout=self.lookout, tally=self.tally)
 
     def tell(self, message: str, /, *args: object) -> None:
         self.told.append(message % args)
@@ -779,3 +781,86 @@ def test_every_wait_ends_and_a_timeout_never_comes_before_a_look_at_the_deadline
         assert isinstance(result, Snapshot | AluoEditFailed | AluoConnectionError | AluoServerError)
     # At most one line for each change: never two equal lines in a row.
     assert all(one != other for one, other in zip(world.told, world.told[1:], strict=False))
+
+
+# What is told to who counts
+
+
+class Heard(Tally):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def submitted(self) -> None:
+        self.notes.append("submitted")
+
+    def rejected(self, error: str) -> None:
+        self.notes.append(f"rejected {error}")
+
+    def looked(self) -> None:
+        self.notes.append("looked")
+
+    def refused(self) -> None:
+        self.notes.append("refused")
+
+    def detected(self, seconds: float) -> None:
+        self.notes.append(f"detected {seconds:g}")
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        self.notes.append("waits")
+        yield
+        self.notes.append("waits no more")
+
+
+def ordered(*outcomes: Outcome, rule: RetryRule | None = None) -> list[str]:
+    tally = Heard()
+    world = World(tally=tally)
+    flow = flows.order(
+        EDIT, (), aluo_conn_id="c", estimated_credits=40, rule=rule or RetryRule(), senses=world.senses
+    )
+    world.play(flow, outcomes)
+    return tally.notes
+
+
+def test_a_submit_is_told_once_it_is_accepted_and_each_429_before() -> None:
+    assert ordered(BUSY, not_sent(), BUSY, ACCEPTED) == ["refused", "refused", "submitted"]
+
+
+def test_a_submit_that_was_surely_not_accepted_is_told_by_its_error() -> None:
+    assert ordered(reply_of({"code": 402, "success": False}, 402)) == ["rejected AluoOutOfCredits"]
+    assert ordered(BUSY, rule=RetryRule(budget=0)) == ["refused", "rejected AluoRateLimited"]
+
+
+def test_of_a_submit_with_an_unknown_outcome_its_flow_tells_nothing() -> None:
+    assert ordered(lost()) == []
+
+
+def test_a_wait_tells_its_looks_and_how_long_an_edit_may_have_been_done() -> None:
+    tally = Heard()
+    world = World(tally=tally)
+    rule = WaitRule(deadline=START + 100, poll_interval=7.0)
+    wait(world, rule, [BUSY, lost(), RUNNING, SUCCESS])
+    looks = ["looked", "refused", "looked", "looked", "looked"]
+    assert tally.notes == ["waits", *looks, "detected 7", "waits no more"]
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({"looked_at": START - 4.0}, ["detected 4"]),
+        ({"born_at": START - 9.0, "fresh": True, "looked_at": START - 4.0}, ["detected 4"]),
+        ({"born_at": START - 9.0, "fresh": True, "poll_interval": 1.0}, ["detected 9"]),
+        ({"born_at": START - 9.0}, []),
+        ({}, []),
+    ],
+    ids=["a look", "a look and a birth", "a birth", "a slow submit", "nothing"],
+)
+def test_the_lag_is_counted_from_when_an_edit_is_last_known_to_have_run(
+    known: dict[str, Any], told: list[str]
+) -> None:
+    tally = Heard()
+    rule = WaitRule(**{"deadline": START + 100, "poll_interval": 1.0} | known)
+    wait(World(tally=tally), rule, [SUCCESS])
+    assert [note for note in tally.notes if note.startswith("detected")] == told

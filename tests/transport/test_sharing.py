@@ -278,8 +278,9 @@ def test_a_call_without_the_key_waits_for_no_turn(serve: Callable[..., Server]) 
         while turns.pace.delay() <= 0:
             await turns.take(Kind.LOOK)
         call = calls.picture(f"{server.url}/1.png", lambda _: got.extend)
+        senses = Senses(now=time.time, dice=lambda: 0.0)
         async with shared().driver(of) as driver:
-            await asyncio.wait_for(driver.run(flows.once(call)), 3)
+            await asyncio.wait_for(driver.run(flows.once(call, senses)), 3)
         return bytes(got)
 
     assert asyncio.run(fetches()) == b"a picture"
