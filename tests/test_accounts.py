@@ -2,12 +2,17 @@
 
 import asyncio
 import gc
+import json
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from airflow.sdk import Connection as AirflowConnection
+from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
 from airflow_aluo import accounts
 from airflow_aluo.accounts import FRESH, JUST_NOW, recently_read
@@ -169,6 +174,29 @@ async def test_a_thousand_waits_that_are_refused_together_read_a_connection_once
         accounts.forget("aluo_default", refused)
         assert await recently_read("aluo_default", airflow) == refused
     assert airflow.asked == 2
+
+
+@pytest.mark.parametrize(
+    ("ending", "form"),
+    [("json", "fields"), ("json", "uri"), ("yaml", "fields"), ("yaml", "uri"), ("env", "uri")],
+)
+def test_a_connection_in_a_file_gives_the_same_account_in_each_form(
+    tmp_path: Path, ending: str, form: str
+) -> None:
+    key, host = "sk-a/b+c=d@e:f%g?h#i&j", "https://aluo.example/api"
+    fields = {"conn_type": "aluo", "host": host, "password": key, "extra": {"plan": "pro"}}
+    uri = f"aluo://:{quote(key, safe='')}@{quote(host, safe='')}/?plan=pro"
+    file = tmp_path / f"connections.{ending}"
+    if ending == "env":
+        file.write_text(f"aluo_default={uri}\n")  # Airflow reads no JSON there
+    else:  # JSON is YAML, too
+        file.write_text(json.dumps({"aluo_default": uri if form == "uri" else fields}))
+    backend = LocalFilesystemBackend(connections_file_path=str(file))
+    backend._set_connection_class(AirflowConnection)
+    connection = backend.get_connection("aluo_default")
+    assert connection is not None
+    found = accounts.read("aluo_default", connection, logging.getLogger())
+    assert (found.api_key, found.base_url, found.requests_per_minute) == (key, host, 100)
 
 
 class Aluo:
