@@ -16,12 +16,12 @@ from urllib.parse import quote
 import psutil
 import requests
 from PIL import Image
-from temporary_postgres import NAME as POSTGRES
-from temporary_postgres import Missing, temporary_postgres
 
 from airflow_aluo.demo.aluo import KEY, start_sandbox
 from airflow_aluo.demo.local_airflow import COMPONENTS, LocalAirflow
 from airflow_aluo.demo.processes import ProcessError, Processes, session_members
+from tests.servers.postgres import NAME as POSTGRES
+from tests.servers.postgres import Missing, temporary_postgres
 
 DAGS = Path(__file__).parent / "dags_airflow"
 #: Seconds that each edit takes.

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airflow_rig import EDIT_SECONDS, Cost, Rig, Used, WrongRun, started
-from temporary_postgres import Missing
 
 from airflow_aluo.demo.processes import ProcessError
 from airflow_aluo.demo.rest import RestError
+from tests.servers.postgres import Missing
 
 #: DAG ids: the one that we measure against, and ours.
 MAPPED, BATCH = "mapped", "batch"

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_rig import Rig, WrongRun, started
-from temporary_postgres import NAME as POSTGRES
-from temporary_postgres import Missing
 
 from airflow_aluo.demo.processes import ProcessError
 from airflow_aluo.demo.rest import RestError
+from tests.servers.postgres import NAME as POSTGRES
+from tests.servers.postgres import Missing
 
 #: DAG ids, and what each does with an edit.
 WAYS = {

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from airflow_aluo.demo.processes import Child, Processes
+from tests.servers.missing import Missing
 
 #: Name of the process among those of its folder.
 NAME = "postgres"
@@ -30,10 +31,6 @@ os.setuid(user.pw_uid)
 os.chdir("/")
 os.execv(sys.argv[2], sys.argv[2:])
 """
-
-
-class Missing(Exception):  # noqa: N818 - it is what is the matter
-    """Something has to be installed first; the text says what."""
 
 
 def binaries() -> Path:
@@ -93,7 +90,23 @@ def temporary_postgres(processes: Processes) -> Iterator[str]:
         _wait_for(child, folder)
         yield f"postgresql+psycopg2://airflow@/postgres?host={folder}"
     finally:
-        _end(child)
+        end(processes[NAME])
+
+
+def restart(processes: Processes) -> None:
+    """End it in order, with what its clients are about, and start it again.
+
+    :raises ProcessError: it does not start.
+    """
+    end(processes[NAME])
+    _wait_for(processes.restart(NAME), processes.home.resolve() / NAME)
+
+
+def end(child: Child) -> None:
+    """End it in order: by the signal that others get it would wait for its clients to leave first."""
+    child.process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        child.process.wait(STOP_TIMEOUT)
 
 
 def _as_somebody(folder: Path) -> list[str]:
@@ -121,10 +134,3 @@ def _wait_for(child: Child, folder: Path) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-def _end(child: Child) -> None:
-    """End it in order: by the signal that others get it would wait for its clients to leave first."""
-    child.process.send_signal(signal.SIGINT)
-    with suppress(subprocess.TimeoutExpired):
-        child.process.wait(STOP_TIMEOUT)
