@@ -16,11 +16,11 @@ unexport VIRTUAL_ENV PYTHONHOME
 SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test chaos check format bench screenshots constraints clean
+.PHONY: help demo ui test chaos cluster-test check format bench screenshots constraints clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
-		|| grep -E '^[a-z]+:.*## ' Makefile
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
+		|| grep -E '^[a-z-]+:.*## ' Makefile
 
 demo: $(VENV)/.runtime ## Edit a photo with a real Airflow and a pretend Aluo on this machine
 	@$(BIN)/python -m airflow_aluo.demo $(ARGS)
@@ -37,6 +37,9 @@ test: $(VENV)/.dev ## Run all tests, with the coverage of every process that the
 
 chaos: $(VENV)/.dev ## Kill, cut and clear a real Airflow at work, and see what is paid (7 minutes)
 	$(BIN)/python -m pytest -q tests/chaos $(ARGS)
+
+cluster-test: $(VENV)/.cluster ## Work and shake a cluster: PostgreSQL, Redis, Celery, two of each (11 minutes)
+	$(BIN)/python -m pytest -q tests/cluster $(ARGS)
 
 check: $(VENV)/.dev ## Lint, formats, types, schemas
 	$(BIN)/ruff check .
@@ -56,7 +59,7 @@ screenshots: $(VENV)/.dev ## Take the README's pictures of the gallery anew, in 
 
 constraints: $(VENV)/.dev ## Write constraints.txt anew: the newest versions for every supported Python
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
-		--no-annotate --no-header --group dev --group bench pyproject.toml --output-file constraints.txt
+		--no-annotate --no-header --group dev --group bench --group cluster pyproject.toml --output-file constraints.txt
 
 clean: ## Remove all that the other commands made
 	rm -rf $(VENV) .demo dist htmlcov .coverage .coverage.* \
@@ -90,6 +93,11 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@mv $(VENV)/.runtime $(VENV)/.unfinished
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	@mv $(VENV)/.unfinished $(VENV)/.runtime
+	@touch $@
+
+# What the cluster needs besides: Celery, and drivers of PostgreSQL.
+$(VENV)/.cluster: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group cluster
 	@touch $@
 
 # What the benchmarks need besides: the peers that we are measured beside.

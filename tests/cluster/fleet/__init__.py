@@ -1,0 +1,1 @@
+"""An Airflow of many processes, as its users run it on many machines."""
