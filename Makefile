@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONHOME
 SUPPORTED := import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui test chaos cluster-test check format bench screenshots constraints clean
+.PHONY: help demo ui test chaos cluster-test matrix check format bench screenshots constraints clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -41,6 +41,9 @@ chaos: $(VENV)/.dev ## Kill, cut and clear a real Airflow at work, and see what 
 cluster-test: $(VENV)/.cluster ## Work and shake a cluster: PostgreSQL, Redis, Celery, two of each (11 minutes)
 	$(BIN)/python -m pytest -q tests/cluster $(ARGS)
 
+matrix: $(VENV)/.dev ## Tests and main job on each Airflow and Python (hour; ARGS="3.2-3.13": one row, --all: all)
+	@$(BIN)/python -m tests.matrix.run $(ARGS)
+
 check: $(VENV)/.dev ## Lint, formats, types, schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,7 +65,7 @@ constraints: $(VENV)/.dev ## Write constraints.txt anew: the newest versions for
 		--no-annotate --no-header --group dev --group bench --group cluster pyproject.toml --output-file constraints.txt
 
 clean: ## Remove all that the other commands made
-	rm -rf $(VENV) .demo dist htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .demo .matrix dist htmlcov .coverage .coverage.* \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis
 	find airflow_aluo dags_examples tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -321,8 +321,7 @@ class Tasks:
 
     def trigger(self, deferred: Any) -> Any:
         """Return the trigger of a deferral, made again from what Airflow's database holds of it."""
-        from airflow.sdk.module_loading import import_string
-        from airflow.sdk.serde import deserialize, serialize
+        from tests.which_airflow import deserialize, import_string, serialize
 
         path, arguments = deferred.trigger.serialize()
         return import_string(path)(**deserialize(json.loads(json.dumps(serialize(arguments)))))
@@ -341,7 +340,8 @@ class Tasks:
 
     def run(self, task: Any, **params: Any) -> Any:
         """Execute until the task has ended, deferrals and reschedules included."""
-        from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+        from airflow_aluo.airflow_names import AirflowRescheduleException
+        from tests.which_airflow import TaskDeferred
 
         start = functools.partial(self.start, task, **params)
         while True:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task, task_group
-from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+from airflow_aluo.airflow_names import DownstreamTasksSkipped
 from airflow_aluo.branches import Branches, skip_in_group
 from airflow_aluo.protocol.errors import AluoRequestInvalid
 from airflow_aluo.protocol.schemas import schema

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import lineage as airflows
-from airflow.sdk.lineage import HookLineageCollector
 
 from airflow_aluo import lineage
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
@@ -14,19 +12,20 @@ from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
 from airflow_aluo.operators.photo_publish import PhotoPublishOperator
 from airflow_aluo.protocol import record
+from tests.which_airflow import lineage as airflow_lineage
 
 URL = "https://cdn.example/a.png?signature=5ecret"
 
 
 @pytest.fixture
-def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[HookLineageCollector]:
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Airflow's, as it is where a plugin such as OpenLineage reads it."""
-    found = HookLineageCollector()
-    monkeypatch.setattr(airflows, "get_hook_lineage_collector", lambda: found)
+    found = airflow_lineage.HookLineageCollector()
+    monkeypatch.setattr(airflow_lineage, "get_hook_lineage_collector", lambda: found)
     return found
 
 
-def collected(collector: HookLineageCollector) -> tuple[list[str], list[str]]:
+def collected(collector: Any) -> tuple[list[str], list[str]]:
     found = collector.collected_assets
     return [one.asset.uri for one in found.inputs], [one.asset.uri for one in found.outputs]
 
@@ -53,7 +52,7 @@ def test_a_relative_path_becomes_a_whole_one(tmp_path: Path, monkeypatch: pytest
     assert lineage.uri("a.png") == lineage.uri("~/a.png") == (tmp_path / "a.png").as_uri()
 
 
-def test_what_was_read_and_made_is_collected(collector: HookLineageCollector) -> None:
+def test_what_was_read_and_made_is_collected(collector: Any) -> None:
     lineage.report(object(), ["s3://aws@shop/a.png", "/data/b.png"], iter([URL]))
     assert collected(collector) == (
         ["s3://shop/a.png", "file:///data/b.png"],
@@ -61,22 +60,20 @@ def test_what_was_read_and_made_is_collected(collector: HookLineageCollector) ->
     )
 
 
-def test_an_edit_was_made_of_its_photos_and_made_its_results(collector: HookLineageCollector) -> None:
+def test_an_edit_was_made_of_its_photos_and_made_its_results(collector: Any) -> None:
     edit = record.of_edit("edit_1", aluo_conn_id="aluo_default")
     request: dict[str, Any] = {"image_urls": [], "image_files": ["/data/b.png"]}
     lineage.report_edit(object(), edit | {"request": request, "result_urls": [URL]})
     assert collected(collector) == (["file:///data/b.png"], ["https://cdn.example/a.png"])
 
 
-def test_an_edit_of_which_only_the_id_is_known_has_no_photos(collector: HookLineageCollector) -> None:
+def test_an_edit_of_which_only_the_id_is_known_has_no_photos(collector: Any) -> None:
     lineage.report_edit(object(), record.of_edit("edit_1", aluo_conn_id="aluo_default"))
     assert collected(collector) == ([], [])
 
 
 @pytest.mark.parametrize("bad", ["x" * 2000, "http://[broken/a.png", "airflow://reserved/a.png", 17])
-def test_what_cannot_be_reported_fails_nothing_and_hides_nothing(
-    collector: HookLineageCollector, bad: Any
-) -> None:
+def test_what_cannot_be_reported_fails_nothing_and_hides_nothing(collector: Any, bad: Any) -> None:
     lineage.report(object(), [bad, "/data/b.png"], [bad, URL])
     assert collected(collector) == (["file:///data/b.png"], ["https://cdn.example/a.png"])
 
@@ -85,18 +82,18 @@ def test_an_airflow_whose_collector_fails_fails_nothing(monkeypatch: pytest.Monk
     def broken() -> None:
         raise RuntimeError("a plugin is broken")
 
-    monkeypatch.setattr(airflows, "get_hook_lineage_collector", broken)
+    monkeypatch.setattr(airflow_lineage, "get_hook_lineage_collector", broken)
     lineage.report(object(), ["/data/b.png"], [URL])
 
 
 def test_without_a_reader_airflow_collects_nothing_and_nothing_fails() -> None:
     lineage.report(object(), ["/data/b.png"], [URL])
-    assert not airflows.get_hook_lineage_collector().has_collected
+    assert not airflow_lineage.get_hook_lineage_collector().has_collected
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 def test_an_edits_task_reports_when_it_returns_the_edit(
-    sandbox: Any, tasks: Any, collector: HookLineageCollector, *, deferrable: bool
+    sandbox: Any, tasks: Any, collector: Any, *, deferrable: bool
 ) -> None:
     task = PhotoEditOperator(
         task_id="edit",
@@ -111,7 +108,7 @@ def test_an_edits_task_reports_when_it_returns_the_edit(
 
 
 def test_a_download_has_read_addresses_and_made_files(
-    collector: HookLineageCollector, sandbox: Any, tasks: Any, tmp_path: Path
+    collector: Any, sandbox: Any, tasks: Any, tmp_path: Path
 ) -> None:
     edit = tasks.run(PhotoEditOperator(task_id="edit", prompt="x", image_urls=[sandbox.photo]))
     collector.__init__()  # type: ignore[misc]  # as it is for another task
@@ -123,7 +120,7 @@ def test_a_download_has_read_addresses_and_made_files(
 
 
 def test_a_publish_has_read_files_and_made_a_manifest(
-    collector: HookLineageCollector, sandbox: Any, tasks: Any, tmp_path: Path
+    collector: Any, sandbox: Any, tasks: Any, tmp_path: Path
 ) -> None:
     edit = tasks.run(PhotoEditOperator(task_id="edit", prompt="x", image_urls=[sandbox.photo]))
     landed = tasks.run(PhotoDownloadOperator(task_id="land", edits=edit, destination=tmp_path / "landed"))
@@ -136,7 +133,7 @@ def test_a_publish_has_read_files_and_made_a_manifest(
 
 
 def test_a_batch_has_read_photos_and_made_what_it_landed(
-    collector: HookLineageCollector, sandbox: Any, tasks: Any, tmp_path: Path
+    collector: Any, sandbox: Any, tasks: Any, tmp_path: Path
 ) -> None:
     found = tasks.run(
         PhotoEditBatchOperator(

@@ -13,7 +13,6 @@ from uuid import uuid4
 import pytest
 from airflow.models.dagrun import DagRun
 from airflow.models.renderedtifields import RenderedTaskInstanceFields
-from airflow.models.task_state_store import TaskStateStoreModel
 from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
@@ -27,7 +26,10 @@ from airflow_aluo.protocol.record import submitted
 from airflow_aluo.protocol.remembered import KEY, Entry, Stage
 from airflow_aluo.protocol.replies import Acceptance, Credits
 from airflow_aluo.protocol.schemas import validator
+from tests.which_airflow import needs_task_state_store
 
+#: Where Airflow keeps what tasks remember, if it does.
+STORE = "airflow.models.task_state_store"
 AT = "2026-11-22T02:00:00+00:00"
 
 
@@ -73,6 +75,8 @@ class Database:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        models = pytest.importorskip(STORE, reason="this Airflow has no task state store")
+        self._store = models.TaskStateStoreModel
         self._runs = 0
 
     def task(
@@ -100,7 +104,7 @@ class Database:
         for key, value in values.items():
             text = value if isinstance(value, str) else json.dumps(value)
             row = {"dag_run_id": number, "key": key, "value": text, "updated_at": now}
-            add(insert(TaskStateStoreModel.__table__).values(**task, **row))
+            add(insert(self._store.__table__).values(**task, **row))
         self.session.commit()
         return run_id
 
@@ -307,6 +311,7 @@ def test_an_unknown_outcome_counts_for_more_than_a_value_that_cannot_be_read(
     assert "1 remembered value cannot be read here" in ended.stderr
 
 
+@needs_task_state_store
 def test_a_database_that_is_not_there_ends_with_1_and_the_next_step(airflow_aluo: Any) -> None:
     ended = airflow_aluo("unknown")  # the tests' own Airflow has none
     assert (ended.code, ended.out) == (1, "")
@@ -315,7 +320,7 @@ def test_a_database_that_is_not_there_ends_with_1_and_the_next_step(airflow_aluo
 
 
 def test_an_airflow_without_the_store_says_so(airflow_aluo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "airflow.models.task_state_store", None)
+    monkeypatch.setitem(sys.modules, STORE, None)
     ended = airflow_aluo("unknown")
     assert (ended.code, ended.out) == (1, "")
     assert "This Airflow has no task state store" in ended.err

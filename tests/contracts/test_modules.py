@@ -32,6 +32,15 @@ def test_a_module_can_be_read_at_once(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300
 
 
+IMPORTED = [path for path in sorted(PACKAGE.rglob("*.py")) if path.stem not in {"__init__", "__main__"}]
+
+
+@pytest.mark.parametrize("path", IMPORTED, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_a_module_can_be_imported_by_every_airflow(path: Path) -> None:
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    assert importlib.import_module(name).__name__ == name
+
+
 @EVERY
 def test_a_function_can_be_read_at_once(path: Path) -> None:
     long = {

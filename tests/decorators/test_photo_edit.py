@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, task
-from airflow.sdk.exceptions import TaskDeferred
 
 import airflow_aluo
 from airflow_aluo.airflow_names import AirflowFailException
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestInvalid
+from tests.which_airflow import TaskDeferred
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 PROMPT = "Change the product color to blue"

@@ -15,14 +15,13 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from airflow.sdk import lineage
-from airflow.sdk.lineage import HookLineageCollector
 
 from airflow_aluo.demo.settings import free_port
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_publish import PhotoPublishOperator
 from airflow_aluo.protocol.schemas import validator
+from tests.which_airflow import lineage
 
 LOOPBACK = "127.0.0.1"
 #: Of these tests alone: a process keeps the file system of a connection's id.
@@ -166,7 +165,7 @@ def test_the_lineage_names_objects_without_the_connection(
 ) -> None:
     assert s3
     edit = edited("Blue")
-    collector = HookLineageCollector()
+    collector = lineage.HookLineageCollector()
     monkeypatch.setattr(lineage, "get_hook_lineage_collector", lambda: collector)
     landed = tasks.run(land(edit))
     made = [one.asset.uri for one in collector.collected_assets.outputs]

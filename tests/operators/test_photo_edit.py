@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, BaseOperator, task
-from airflow.sdk.exceptions import TaskDeferred
 from jinja2 import UndefinedError
 
 import airflow_aluo
@@ -37,6 +36,7 @@ from airflow_aluo.protocol.errors import (
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.storage import load_photos
 from airflow_aluo.transport.sharing import shared
+from tests.which_airflow import TaskDeferred
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 PROMPT = "Change the product color to blue"

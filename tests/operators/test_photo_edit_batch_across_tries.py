@@ -12,7 +12,6 @@ from typing import Any
 import fsspec
 import pytest
 from airflow.sdk import ObjectStoragePath
-from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.timeout import TimeoutPosix
 from airflow.sdk.io import attach
 
@@ -34,6 +33,7 @@ from airflow_aluo.protocol.errors import (
 )
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.task_store import TaskStoreError
+from tests.which_airflow import TaskDeferred
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 WAYS = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from airflow.providers.standard.exceptions import HITLTimeoutError, HITLTriggerEventError
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskAwaitingInput
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.comms import CreateHITLDetailPayload, HITLDetailRequestResult
 
@@ -21,6 +20,7 @@ from airflow_aluo.operators.photo_review import PhotoReviewOperator
 from airflow_aluo.protocol import photo_edit, record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestInvalid
 from airflow_aluo.protocol.schemas import schema
+from tests.which_airflow import TaskAwaitingInput
 
 RECORD = schema("edit_record")["examples"][0]
 ANNA = {"id": "7", "name": "anna"}

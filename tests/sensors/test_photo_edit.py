@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import TaskDeferred
 
 from airflow_aluo.airflow_names import (
     AirflowFailException,
@@ -31,6 +30,7 @@ from airflow_aluo.protocol.errors import (
 )
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
+from tests.which_airflow import TaskDeferred
 
 PICTURE = "https://cdn.example/a.png?signature=of-the-picture"
 

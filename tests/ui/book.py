@@ -88,6 +88,14 @@ class Person:
         return answer.json()
 
 
+def new_id() -> uuid.UUID | str:
+    """Return an id for a task instance, as this Airflow's database takes them."""
+    from airflow.models.taskinstance import TaskInstance
+
+    made = uuid.uuid4()
+    return made if TaskInstance.__table__.c.id.type.python_type is uuid.UUID else str(made)
+
+
 class Book:
     """What a test writes into Airflow's database: a DAG, its runs and their task instances."""
 
@@ -135,7 +143,7 @@ class Book:
         common: dict[str, Any] = {"dag_id": self.dag_id, "run_id": self.run_id}
         with create_session(scoped=False) as session:
             session.execute(
-                insert(TaskInstance), [_TASK_INSTANCE | common | {"id": uuid.uuid4()} | row for row in rows]
+                insert(TaskInstance), [_TASK_INSTANCE | common | {"id": new_id()} | row for row in rows]
             )
             if xcoms:
                 common |= {"map_index": -1, "dag_run_id": self._runs[self.run_id]}
@@ -157,7 +165,7 @@ class Book:
         """Insert a task instance. ``after``: seconds from the run's start to its own."""
         begun = state not in {None, "scheduled", "queued"}
         row = {
-            "id": (identity := uuid.uuid4()),
+            "id": (identity := new_id()),
             "task_id": task_id,
             "map_index": map_index,
             "operator": operator,

@@ -1,0 +1,61 @@
+"""Which versions are tested together, and what runs on each."""
+
+from dataclasses import dataclass
+
+AIRFLOWS = ("3.1", "3.2", "3.3")
+PYTHONS = ("3.11", "3.12", "3.13")
+#: Where something breaks if it breaks: the oldest and the newest of both, and one from the middle.
+CORNERS = ("3.1-3.11", "3.1-3.13", "3.2-3.12", "3.3-3.11", "3.3-3.13")
+LOWEST = "lowest"
+#: Airflow 3.1.0 cannot even be imported with today's structlog (26.1), which renamed what it imports. So the
+#: libraries that it brings along are those of its own time, a month after its release, as they are for those
+#: who install it with Airflow's constraints.
+OF_THEIR_TIME = "2025-10-31"
+
+#: What a row leaves out of the tests, and why. `make test` runs all but the chaos, on the newest Airflow.
+LEFT_OUT = {
+    "tests/airflow": "starts a real Airflow, as the row's main job does",
+    "tests/browser": "drives a browser through a real Airflow",
+    "tests/chaos": "takes minutes of a real Airflow in trouble",
+    "tests/benchmarks": "measures",
+    "tests/demo": "starts a real Airflow again and again, to kill it",
+    "tests/test_scale_simulation.py": "takes minutes of arithmetic, and asks nothing of Airflow",
+    "tests/matrix": "is about this program",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One environment. `airflow` and `python`: two numbers each; `lowest`: all else as low as we allow."""
+
+    airflow: str
+    python: str
+    lowest: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a person types for it, and the name of its folder."""
+        return LOWEST if self.lowest else f"{self.airflow}-{self.python}"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What `uv pip install` is told beside the package: which versions."""
+        if self.lowest:
+            return ("--resolution", "lowest-direct", "--exclude-newer", OF_THEIR_TIME)
+        return (f"apache-airflow~={self.airflow}.0",)  # the newest patch
+
+
+LOWEST_ROW = Row(AIRFLOWS[0], PYTHONS[0], lowest=True)
+ALL = {row.name: row for row in [*(Row(a, p) for a in AIRFLOWS for p in PYTHONS), LOWEST_ROW]}
+
+
+def chosen(names: list[str], *, everything: bool = False) -> list[Row]:
+    """Return the rows of these names; without names the corners and the lowest.
+
+    :raises ValueError: there is no such row.
+    """
+    if unknown := [name for name in names if name not in ALL]:
+        raise ValueError(f"no row {', '.join(unknown)}; there are: {', '.join(ALL)}")
+    if everything:
+        return list(ALL.values())
+    return [ALL[name] for name in names or (*CORNERS, LOWEST)]
