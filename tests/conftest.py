@@ -225,7 +225,7 @@ def played(connections: Connections) -> Iterator[Played]:
 
 
 @pytest.fixture
-def clock() -> Iterator[time_machine.Traveller]:
+def clock() -> "Iterator[time_machine.Traveller]":  # a string: older ones have another name for it
     """Moves the time of this process: ``clock.shift(61)``."""
     with time_machine.travel(time.time(), tick=True) as traveller:
         yield traveller

@@ -20,7 +20,9 @@ from airflow_aluo.protocol.errors import AluoError, AluoRateLimited
 from airflow_aluo.protocol.flows import Pause, rest_asked
 from airflow_aluo.transport.addresses import AddressRefused, Guard, look_up
 from airflow_aluo.transport.resolving import GuardedResolver, Mark
+from airflow_aluo.transport.unpacking import Unpacking
 from airflow_aluo.transport.wire import (
+    CHUNK,
     Writer,
     authorities,
     encode,
@@ -215,20 +217,24 @@ class AiohttpDriver:
                 further = redirected(call, request, response.status, headers.get("location"))
                 if further is None:
                     writer = Writer(self._account, call, response.status, headers)
-                    await _read(response, writer)
+                    await _read(response, writer, Unpacking.of(headers))
                     return writer.reply()
             request = further
 
 
-async def _read(response: aiohttp.ClientResponse, writer: Writer) -> None:
+async def _read(response: aiohttp.ClientResponse, writer: Writer, unpacking: Unpacking | None) -> None:
     """Read a reply's body.
 
     :raises BrokenOffError: not all of it came.
+    :raises UnpackingError: it is not packed as it says.
     """
     try:
         while chunk := await response.content.readany():  # what is there, not copied again
-            if not writer.write(chunk):
-                return
+            for piece in unpacking.pieces(chunk, CHUNK) if unpacking else (chunk,):
+                if not writer.write(piece):
+                    return
+        if unpacking:
+            writer.write(unpacking.end())
     except aiohttp.ClientPayloadError as error:
         if not isinstance(error.__cause__, ContentLengthError | TransferEncodingError):
             raise
@@ -247,6 +253,7 @@ def _open(
         # Proxies, authorities and the key are settled here for both drivers, not by the environment.
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # see Unpacking
         connector=aiohttp.TCPConnector(limit=0, force_close=force_close, resolver=resolver),
         trace_configs=list(trace_configs),
     )

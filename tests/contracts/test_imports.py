@@ -53,6 +53,7 @@ LAYERS = (
         "task_store",
         "transport.resolving",
         "transport.turns",
+        "transport.unpacking",
         "transport.wire",
         "trigger_events",
         "upstream",
