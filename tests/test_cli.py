@@ -13,6 +13,7 @@ from airflow.cli.cli_parser import get_parser
 from airflow_aluo.cli import DEFAULT_CONN_ID, DEFAULT_NAME, DEFAULT_TIMEOUT, get_cli_commands
 from airflow_aluo.hooks.aluo import AluoHook
 from airflow_aluo.protocol import naming, schedule
+from tests.which_airflow import needs_provider_commands
 
 COMMANDS = {one.name: one for one in get_cli_commands()[0].subcommands}
 
@@ -58,6 +59,7 @@ def test_defaults_are_those_of_the_hook_and_the_operators() -> None:
     assert AluoHook.default_conn_name == DEFAULT_CONN_ID
 
 
+@needs_provider_commands
 def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         parsed()
@@ -66,6 +68,7 @@ def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str
     assert all(f"{name} " in seen for name in COMMANDS)
 
 
+@needs_provider_commands
 @pytest.mark.parametrize("name", ["edit", "status", "unknown"])
 def test_a_commands_help_shows_its_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -74,6 +77,7 @@ def test_a_commands_help_shows_its_exit_codes(name: str, capsys: pytest.CaptureF
     assert "exit codes:" in capsys.readouterr().out
 
 
+@needs_provider_commands
 def test_the_help_of_edit_shows_examples_that_are_understood(capsys: pytest.CaptureFixture[str]) -> None:
     import shlex
 
@@ -89,6 +93,7 @@ def test_the_help_of_edit_shows_examples_that_are_understood(capsys: pytest.Capt
     ]
 
 
+@needs_provider_commands
 @pytest.mark.parametrize(
     "words",
     [
@@ -109,6 +114,7 @@ def test_what_cannot_be_understood_ends_with_2(words: tuple[str, ...]) -> None:
     assert end.value.code == 2
 
 
+@needs_provider_commands
 @pytest.mark.parametrize("name", ["sandbox", "demo"])
 @pytest.mark.parametrize(
     "words",

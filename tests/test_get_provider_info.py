@@ -28,9 +28,13 @@ import json, sys
 from airflow.providers_manager import ProvidersManager
 
 manager = ProvidersManager()
-forms = [one for one in manager.iter_connection_type_hook_ui_metadata() if one.connection_type == "aluo"]
+lazily = hasattr(manager, "iter_connection_type_hook_ui_metadata")
+if lazily:
+    forms = [one for one in manager.iter_connection_type_hook_ui_metadata() if one.connection_type == "aluo"]
+else:
+    forms = [manager.hooks["aluo"]]
 ours = sorted(name for name in sys.modules if name.startswith("airflow_aluo"))
-print(json.dumps([[form.hook_name for form in forms], "airflow-aluo" in manager.providers, ours]))
+print(json.dumps([[form.hook_name for form in forms], "airflow-aluo" in manager.providers, ours, lazily]))
 """
 
 
@@ -46,6 +50,8 @@ def test_airflow_can_read_it() -> None:
 def test_each_part_holds_to_what_airflow_asks_of_its_own_providers(name: str) -> None:
     # As a whole it also asks for the build's bookkeeping (state, source-date-epoch) and forbids nothing else.
     schema = airflows_schema("provider.yaml.schema.json")
+    if name not in schema["properties"]:
+        pytest.skip(f"this Airflow knows no {name!r} of providers, and reads over it")
     part = {"definitions": schema.get("definitions", {}), **schema["properties"][name]}
     Draft7Validator(part).validate(INFO[name])
 
@@ -144,7 +150,7 @@ def test_what_the_form_saves_by_default_is_understood(name: str, connections: An
     assert AluoHook().account
 
 
-def test_the_form_is_shown_without_importing_the_hook(tmp_path: Path) -> None:
+def test_the_type_is_offered_without_importing_the_hook_where_airflow_can(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:airflow_aluo", "-c", LOOK],
         env=os.environ | {"AIRFLOW_HOME": str(tmp_path)},
@@ -153,7 +159,10 @@ def test_the_form_is_shown_without_importing_the_hook(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    hook_names, listed, ours = json.loads(done.stdout.splitlines()[-1])
+    hook_names, listed, ours, lazily = json.loads(done.stdout.splitlines()[-1])
     assert (hook_names, listed) == (["Aluo"], True)
     assert "airflow_aluo.get_provider_info" in ours
-    assert not [name for name in ours if name.startswith(("airflow_aluo.hooks", "airflow_aluo.protocol"))]
+    imported = [name for name in ours if name.startswith(("airflow_aluo.hooks", "airflow_aluo.protocol"))]
+    assert (
+        bool(imported) is not lazily
+    )  # an older Airflow offers the type, too, but imports every hook for that

@@ -7,6 +7,7 @@ missing; what happens without it is a test of its own, which runs everywhere (se
 from importlib.util import find_spec
 
 import pytest
+from airflow.providers_manager import ProvidersManager
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -31,12 +32,19 @@ except ImportError:
     from airflow.serialization.serde import deserialize, serialize
     from airflow.utils.module_loading import import_string
 
+try:
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+
 __all__ = [
+    "DagSerialization",
     "TaskAwaitingInput",
     "TaskDeferred",
     "deserialize",
     "import_string",
     "lineage",
+    "needs_provider_commands",
     "needs_retry_policies",
     "needs_task_state_store",
     "serialize",
@@ -50,6 +58,10 @@ def has(module: str) -> bool:
 
 needs_task_state_store = pytest.mark.skipif(
     not has("airflow.models.task_state_store"), reason="this Airflow has no task state store"
+)
+needs_provider_commands = pytest.mark.skipif(
+    not hasattr(ProvidersManager, "cli_command_functions"),
+    reason="this Airflow has no commands of providers",
 )
 needs_retry_policies = pytest.mark.skipif(
     not has("airflow.sdk.definitions.retry_policy"), reason="this Airflow has no retry policies"

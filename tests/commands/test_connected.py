@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.which_airflow import needs_provider_commands
+
+pytestmark = needs_provider_commands
+
 KEY = "sk-0123456789abcdef-of-a-test"
 
 

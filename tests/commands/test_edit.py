@@ -14,12 +14,14 @@ from PIL import Image
 
 from airflow_aluo.protocol.record import parse
 from airflow_aluo.sandbox.shelf import PHOTOS
+from tests.which_airflow import needs_provider_commands
 
 PHOTO = PHOTOS / "coffee.jpg"
 QUICKLY = ("--yes", "--poll-interval", "0.1")
 KEY = "sk-0123456789abcdef-of-a-test"
 
 
+@needs_provider_commands
 def test_a_photo_of_this_machine_becomes_a_picture_of_this_machine(
     airflow_aluo: Any, sandbox: Any, tmp_path: Path
 ) -> None:
@@ -32,6 +34,7 @@ def test_a_photo_of_this_machine_becomes_a_picture_of_this_machine(
     assert KEY not in ended.out + ended.err
 
 
+@needs_provider_commands
 def test_the_cost_is_said_before_anything_is_sent(airflow_aluo: Any, sandbox: Any) -> None:
     ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", *QUICKLY)
     first = ended.err.splitlines()[0]
@@ -39,6 +42,7 @@ def test_the_cost_is_said_before_anything_is_sent(airflow_aluo: Any, sandbox: An
     assert sandbox.api_url in first
 
 
+@needs_provider_commands
 def test_without_yes_and_without_a_terminal_nothing_is_sent(
     airflow_aluo: Any, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,6 +54,7 @@ def test_without_yes_and_without_a_terminal_nothing_is_sent(
     assert sandbox.calls == []
 
 
+@needs_provider_commands
 def test_addresses_and_every_option_reach_aluo(airflow_aluo: Any, sandbox: Any, tmp_path: Path) -> None:
     ended = airflow_aluo(
         *("edit", sandbox.photo, sandbox.photo, "--prompt", "Blue", "--aspect-ratio", "1:1", "--json"),
@@ -70,6 +75,7 @@ def test_addresses_and_every_option_reach_aluo(airflow_aluo: Any, sandbox: Any, 
     assert ended.code == 0
 
 
+@needs_provider_commands
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -100,6 +106,7 @@ def test_bad_input_is_named_as_it_was_typed_and_nothing_is_sent(
     assert sandbox.calls == []
 
 
+@needs_provider_commands
 def test_a_connection_without_a_key_is_bad_input(airflow_aluo: Any, connections: Any) -> None:
     connections.set("http://127.0.0.1:9", password="")
     ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", *QUICKLY)
@@ -107,6 +114,7 @@ def test_a_connection_without_a_key_is_bad_input(airflow_aluo: Any, connections:
     assert "connection 'aluo_default' cannot be used, nothing was sent: password: empty" in ended.err
 
 
+@needs_provider_commands
 def test_what_is_odd_about_a_connection_is_said_without_its_key(
     airflow_aluo: Any, sandbox: Any, connections: Any
 ) -> None:
@@ -119,6 +127,7 @@ def test_what_is_odd_about_a_connection_is_said_without_its_key(
     assert "odd-key-of-a-test" not in ended.err
 
 
+@needs_provider_commands
 def test_a_refusal_ends_with_1_and_aluos_own_words(airflow_aluo: Any, sandbox: Any) -> None:
     sandbox.fault("http_status", status=402, message="Insufficient credits")
     ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", *QUICKLY)
@@ -127,6 +136,7 @@ def test_a_refusal_ends_with_1_and_aluos_own_words(airflow_aluo: Any, sandbox: A
     assert "Traceback" not in ended.err
 
 
+@needs_provider_commands
 def test_a_failed_edit_ends_with_1_and_no_advice_to_go_on(airflow_aluo: Any, sandbox: Any) -> None:
     sandbox.fault("edit_fails", message="too dark")
     ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", *QUICKLY)
@@ -135,6 +145,7 @@ def test_a_failed_edit_ends_with_1_and_no_advice_to_go_on(airflow_aluo: Any, san
     assert "To go on" not in ended.err
 
 
+@needs_provider_commands
 def test_a_failed_edit_is_a_record_for_who_reads_json(airflow_aluo: Any, sandbox: Any) -> None:
     sandbox.fault("edit_fails", message="too dark")
     ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", "--json", *QUICKLY)
@@ -143,6 +154,7 @@ def test_a_failed_edit_is_a_record_for_who_reads_json(airflow_aluo: Any, sandbox
     assert (record["status"], record["error"]["type"]) == ("FAILED", "AluoEditFailed")
 
 
+@needs_provider_commands
 @pytest.mark.parametrize("kind", ["drop_after", "half_json", "success_without_task_id"])
 def test_a_lost_reply_ends_with_3_says_what_to_check_and_is_not_sent_again(
     airflow_aluo: Any, sandbox: Any, kind: str
@@ -156,6 +168,7 @@ def test_a_lost_reply_ends_with_3_says_what_to_check_and_is_not_sent_again(
     assert sandbox.accepted == 1
 
 
+@needs_provider_commands
 def test_an_edit_that_takes_too_long_can_be_picked_up_with_what_is_printed(
     airflow_aluo: Any, sandbox: Any, tmp_path: Path
 ) -> None:
@@ -173,6 +186,7 @@ def test_an_edit_that_takes_too_long_can_be_picked_up_with_what_is_printed(
     assert sandbox.accepted == 1
 
 
+@needs_provider_commands
 def test_a_picture_that_cannot_land_is_picked_up_under_the_usual_name(
     airflow_aluo: Any, sandbox: Any, tmp_path: Path
 ) -> None:
@@ -188,6 +202,7 @@ def test_a_picture_that_cannot_land_is_picked_up_under_the_usual_name(
     assert sandbox.accepted == 1
 
 
+@needs_provider_commands
 def test_a_process_prints_the_path_and_nothing_else_on_standard_output(
     started: Any, sandbox: Any, tmp_path: Path
 ) -> None:
@@ -204,6 +219,7 @@ def test_a_process_prints_the_path_and_nothing_else_on_standard_output(
     assert KEY not in ended.err
 
 
+@needs_provider_commands
 def test_ctrl_c_while_it_waits_ends_with_130_and_the_way_to_go_on(
     started: Any, sandbox: Any, airflow_aluo: Any
 ) -> None:
@@ -222,6 +238,7 @@ def test_ctrl_c_while_it_waits_ends_with_130_and_the_way_to_go_on(
     assert sandbox.accepted == 1
 
 
+@needs_provider_commands
 def test_ctrl_c_while_it_is_submitted_says_that_the_outcome_is_unknown(
     started: Any, sandbox: Any, patiently: Any
 ) -> None:
@@ -264,6 +281,7 @@ def on_a_terminal(answer: bytes, *words: Any) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
 
 
+@needs_provider_commands
 def test_on_a_terminal_it_asks_and_shows_a_bar_that_is_gone_in_the_end(sandbox: Any, tmp_path: Path) -> None:
     sandbox.fault("word", on="status", word="PROCESSING", times=3)
     words = ("edit", PHOTO, "--prompt", "Blue", "--output", tmp_path, "--poll-interval", "0.3")
@@ -276,6 +294,7 @@ def test_on_a_terminal_it_asks_and_shows_a_bar_that_is_gone_in_the_end(sandbox: 
     assert sandbox.accepted == 1
 
 
+@needs_provider_commands
 def test_on_a_terminal_a_no_sends_nothing(sandbox: Any, tmp_path: Path) -> None:
     words = ("edit", PHOTO, "--prompt", "Blue", "--output", tmp_path)
     code, seen = on_a_terminal(b"\n", *words)

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 import requests
 
+from tests.which_airflow import needs_provider_commands
+
+pytestmark = needs_provider_commands
+
 
 def test_the_sandbox_serves_until_ctrl_c(started: Any) -> None:
     command = started("sandbox", "--port", "0", "--plan", "max", "--balance", "7")

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_aluo.hooks.aluo import AluoHook
 from airflow_aluo.protocol.record import parse
+from tests.which_airflow import needs_provider_commands
 
 
 @pytest.fixture
@@ -33,18 +34,21 @@ def running(edit: str, sandbox: Any) -> str:
     return edit
 
 
+@needs_provider_commands
 def test_a_finished_edit_says_so_and_how_to_get_its_pictures(airflow_aluo: Any, finished: str) -> None:
     ended = airflow_aluo("status", finished)
     assert (ended.code, ended.out) == (0, f"{finished} is SUCCESS\n")
     assert ended.err == "It has 1 picture; --output FOLDER saves them\n"
 
 
+@needs_provider_commands
 def test_a_finished_edits_pictures_land(airflow_aluo: Any, finished: str, tmp_path: Path) -> None:
     for _ in range(2):  # the second time, they are there
         ended = airflow_aluo("status", finished, "--output", "there")
         assert (ended.code, ended.out) == (0, f"{tmp_path / 'there' / finished}-0.png\n")
 
 
+@needs_provider_commands
 def test_a_running_edit_is_no_failure(airflow_aluo: Any, running: str) -> None:
     ended = airflow_aluo("status", running)
     assert (ended.code, ended.out, ended.err) == (0, f"{running} is PROCESSING\n", "")
@@ -52,6 +56,7 @@ def test_a_running_edit_is_no_failure(airflow_aluo: Any, running: str) -> None:
     assert (record["status"], record["times"]["completed_at"]) == ("PROCESSING", None)
 
 
+@needs_provider_commands
 def test_a_running_edit_has_nothing_to_land(airflow_aluo: Any, running: str, tmp_path: Path) -> None:
     ended = airflow_aluo("status", running, "--output", ".")
     assert (ended.code, ended.out) == (1, f"{running} is PROCESSING\n")
@@ -59,6 +64,7 @@ def test_a_running_edit_has_nothing_to_land(airflow_aluo: Any, running: str, tmp
     assert list(tmp_path.iterdir()) == []
 
 
+@needs_provider_commands
 def test_wait_waits_until_the_pictures_are_there(
     airflow_aluo: Any, edit: str, sandbox: Any, tmp_path: Path
 ) -> None:
@@ -69,6 +75,7 @@ def test_wait_waits_until_the_pictures_are_there(
     assert ended.err.count("is PROCESSING") == 1  # a change, not each look
 
 
+@needs_provider_commands
 def test_a_wait_that_ends_too_early_says_how_to_wait_again(airflow_aluo: Any, running: str) -> None:
     words = ["status", running, "--wait", "--timeout", "0.2", "--poll-interval", "0.1"]
     ended = airflow_aluo(*words)
@@ -76,6 +83,7 @@ def test_a_wait_that_ends_too_early_says_how_to_wait_again(airflow_aluo: Any, ru
     assert shlex.split(ended.err.splitlines()[-1])[2:] == words
 
 
+@needs_provider_commands
 @pytest.mark.parametrize("more", [(), ("--wait", "--poll-interval", "0.1")])
 def test_a_failed_edit_ends_with_1(airflow_aluo: Any, sandbox: Any, more: tuple[str, ...]) -> None:
     sandbox.fault("edit_fails", message="too dark")
@@ -88,6 +96,7 @@ def test_a_failed_edit_ends_with_1(airflow_aluo: Any, sandbox: Any, more: tuple[
     )
 
 
+@needs_provider_commands
 @pytest.mark.usefixtures("sandbox")
 def test_an_id_that_aluo_does_not_know_ends_with_1(airflow_aluo: Any) -> None:
     ended = airflow_aluo("status", "edit_of_nobody")
@@ -95,6 +104,7 @@ def test_an_id_that_aluo_does_not_know_ends_with_1(airflow_aluo: Any) -> None:
     assert "HTTP 404" in ended.err
 
 
+@needs_provider_commands
 @pytest.mark.parametrize("words", [("",), ("edit_1", "--output", "/dev/null/out")])
 def test_bad_input_ends_with_2_and_asks_nobody(
     airflow_aluo: Any, sandbox: Any, words: tuple[str, ...]

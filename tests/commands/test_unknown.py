@@ -26,7 +26,7 @@ from airflow_aluo.protocol.record import submitted
 from airflow_aluo.protocol.remembered import KEY, Entry, Stage
 from airflow_aluo.protocol.replies import Acceptance, Credits
 from airflow_aluo.protocol.schemas import validator
-from tests.which_airflow import needs_task_state_store
+from tests.which_airflow import needs_provider_commands, needs_task_state_store
 
 #: Where Airflow keeps what tasks remember, if it does.
 STORE = "airflow.models.task_state_store"
@@ -243,6 +243,7 @@ def asked(database: Database, tmp_path: Path) -> Callable[..., "subprocess.Compl
     return ask
 
 
+@needs_provider_commands
 def test_the_command_tells_each_task_and_what_to_do_and_ends_with_3(
     database: Database, asked: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
@@ -269,6 +270,7 @@ What to do about each: look at the account's history at Aluo""")
     assert ended.stdout.endswith("\n1 more edit is being submitted right now.\n")
 
 
+@needs_provider_commands
 def test_the_command_speaks_json(
     database: Database, asked: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
@@ -286,6 +288,7 @@ def test_where_there_is_none_the_command_is_glad(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out == "No edit has an unknown outcome. All is well.\n"
 
 
+@needs_provider_commands
 @pytest.mark.parametrize(("words", "out"), [([], None), (["--json"], "[]\n")], ids=["text", "json"])
 def test_where_values_cannot_be_read_the_command_is_not_glad_and_ends_with_1(
     database: Database,
@@ -301,6 +304,7 @@ def test_where_values_cannot_be_read_the_command_is_not_glad_and_ends_with_1(
     assert "2 remembered values cannot be read here" in ended.stderr
 
 
+@needs_provider_commands
 def test_an_unknown_outcome_counts_for_more_than_a_value_that_cannot_be_read(
     database: Database, asked: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:
@@ -311,6 +315,7 @@ def test_an_unknown_outcome_counts_for_more_than_a_value_that_cannot_be_read(
     assert "1 remembered value cannot be read here" in ended.stderr
 
 
+@needs_provider_commands
 @needs_task_state_store
 def test_a_database_that_is_not_there_ends_with_1_and_the_next_step(airflow_aluo: Any) -> None:
     ended = airflow_aluo("unknown")  # the tests' own Airflow has none
@@ -319,6 +324,7 @@ def test_a_database_that_is_not_there_ends_with_1_and_the_next_step(airflow_aluo
     assert "`airflow db migrate` brings it up to date" in ended.err
 
 
+@needs_provider_commands
 def test_an_airflow_without_the_store_says_so(airflow_aluo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, STORE, None)
     ended = airflow_aluo("unknown")

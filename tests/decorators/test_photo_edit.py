@@ -11,7 +11,7 @@ import airflow_aluo
 from airflow_aluo.airflow_names import AirflowFailException
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoRequestInvalid
-from tests.which_airflow import TaskDeferred
+from tests.which_airflow import DagSerialization, TaskDeferred
 
 PHOTO = Path(airflow_aluo.__file__).parent / "sandbox" / "photos" / "coffee.jpg"
 PROMPT = "Change the product color to blue"
@@ -338,8 +338,6 @@ def test_a_mapped_edit_is_named_by_what_the_function_said(sandbox: Any, tasks: A
 
 
 def test_it_survives_airflows_serialization_and_tells_no_function() -> None:
-    from airflow.serialization.serialized_objects import DagSerialization
-
     with DAG("a_dag", schedule=None) as dag:
 
         @task.photo_edit(image_urls=URL)

@@ -254,8 +254,6 @@ def test_an_extra_reaches_the_account(connections: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"extra": "{broken"}, "extra: no JSON object"),
-        ({"extra": "[1]"}, "extra: no JSON object"),
         ({"extra": {"headers": {"x": "y"}}}, "extra 'headers': not known; expected one of plan, "),
         ({"password": ""}, "password: empty"),
         ({"host": "ftp://aluo.example"}, "host: 'ftp://aluo.example'"),
@@ -270,6 +268,17 @@ def test_a_connection_that_cannot_be_used_says_all_that_is_wrong(
         ask(AluoHook(), "get_status", "edit_1")
     assert "connection 'aluo_default'" in str(caught.value)
     assert connections.key not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["{broken", "[1]"])
+def test_an_extra_that_is_no_json_object_is_refused(ask: Ask, connections: Any, extra: str) -> None:
+    connections.set_raw(password=connections.key, extra=extra)
+    # An older Airflow does not take such a connection for one.
+    with pytest.raises((AluoRequestInvalid, AirflowNotFoundException), match="aluo_default") as caught:
+        ask(AluoHook(), "get_status", "edit_1")
+    assert connections.key not in str(caught.value)
+    if isinstance(caught.value, AluoRequestInvalid):
+        assert "extra: no JSON object" in str(caught.value)
 
 
 @pytest.mark.usefixtures("connections")
