@@ -5,7 +5,9 @@ missing; what happens without it is a test of its own, which runs everywhere (se
 """
 
 from importlib.util import find_spec
+from pathlib import Path
 
+import airflow
 import pytest
 from airflow.providers_manager import ProvidersManager
 
@@ -19,6 +21,9 @@ try:
 except ImportError:
     #: A task that asks a person has left its worker so; older Airflows have no state for it, and defer.
     TaskAwaitingInput = TaskDeferred
+
+#: The state of a task that waits for a person's answer.
+WAITING = "deferred" if TaskAwaitingInput is TaskDeferred else "awaiting_input"
 
 try:
     from airflow.sdk import lineage
@@ -38,6 +43,7 @@ except ImportError:
     from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 __all__ = [
+    "WAITING",
     "DagSerialization",
     "TaskAwaitingInput",
     "TaskDeferred",
@@ -47,6 +53,7 @@ __all__ = [
     "needs_provider_commands",
     "needs_retry_policies",
     "needs_task_state_store",
+    "needs_typed_connection_fields",
     "serialize",
 ]
 
@@ -65,4 +72,8 @@ needs_provider_commands = pytest.mark.skipif(
 )
 needs_retry_policies = pytest.mark.skipif(
     not has("airflow.sdk.definitions.retry_policy"), reason="this Airflow has no retry policies"
+)
+_SCHEMA = Path(airflow.__file__).with_name("provider.yaml.schema.json").read_text("utf-8")
+needs_typed_connection_fields = pytest.mark.skipif(
+    "conn-fields" not in _SCHEMA, reason="this Airflow has no typed connection fields"
 )

@@ -74,8 +74,8 @@ async def _form_body(request: Request) -> Body:
                     fields.setdefault(name, value)
                 elif FILE_FIELD.fullmatch(name):
                     uploads.append(await _upload(name, value))
-    except HTTPException as error:
-        raise bad_request("The form cannot be read", str(error.detail)) from error
+    except (HTTPException, ValueError) as error:  # an older Starlette lets its parser's own error through
+        raise bad_request("The form cannot be read", str(getattr(error, "detail", error))) from error
     return Body(fields.get("prompt", ""), lambda: from_form(fields, uploads))
 
 

@@ -105,7 +105,10 @@ def test_a_cms_is_told_once_what_was_published(airflow: LocalAirflow, runs: Any,
 PARSE = """
 import json, sys
 sys.modules |= dict.fromkeys(["airflow.providers.amazon.aws", "airflow.providers.http.operators", "s3fs"])
-from airflow.dag_processing.dagbag import DagBag
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:
+    from airflow.models.dagbag import DagBag
 
 bag = DagBag(dag_folder=sys.argv[1])
 print(json.dumps([bag.import_errors, sorted(bag.dags)]))

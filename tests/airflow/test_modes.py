@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_aluo.demo.local_airflow import LocalAirflow
+from tests.which_airflow import needs_typed_connection_fields
 
 DAGS = Path(__file__).with_name("dags")
 
@@ -69,6 +70,7 @@ def test_a_wrong_argument_shows_as_an_import_error_and_names_all_that_is_wrong(a
     assert "image_urls[0]: 'ftp://example.com/a.jpg'; expected an address that begins with http" in trace
 
 
+@needs_typed_connection_fields
 def test_the_connection_form_has_typed_fields(airflow: LocalAirflow) -> None:
     hooks: list[dict[str, Any]] = airflow.rest.get("../../ui/connections/hook_meta")
     (form,) = [hook for hook in hooks if hook["connection_type"] == "aluo"]

@@ -14,6 +14,7 @@ from airflow_aluo.demo.local_airflow import LocalAirflow, task_name
 from airflow_aluo.demo.settings import USER
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.schemas import validator
+from tests.which_airflow import WAITING
 
 SET, EACH = "aluo_review", "aluo_review_each"
 
@@ -39,7 +40,7 @@ class Run:
 
     def question(self, task_id: str, map_index: int = -1) -> Any:
         """Wait for a review and return what it asks."""
-        self.wait_until(task_id, "awaiting_input", map_index)
+        self.wait_until(task_id, WAITING, map_index)
         # Whoever answers before the scheduler has heard that the task waits makes Airflow take it for lost.
         heard = (
             f"TaskInstance Finished: dag_id={self.dag_id}, task_id={task_id}, run_id={self.run_id}, "

@@ -21,8 +21,8 @@ def test_all_are_nine_and_the_lowest() -> None:
 
 
 def test_a_row_is_named_by_airflow_and_python_and_gets_the_newest_patch() -> None:
-    (row,) = chosen(["3.2-3.13"])
-    assert (row.python, row.options) == ("3.13", ("apache-airflow~=3.2.0",))
+    (row,) = chosen(["3.3-3.13"])
+    assert (row.python, row.options) == ("3.13", ("apache-airflow~=3.3.0",))
 
 
 def test_a_row_that_is_none_is_refused_with_those_that_there_are() -> None:
