@@ -139,7 +139,7 @@ class Edits:
     #: Newest run first, then by task, map index and position.
     edits: list[Edit]
     instances: Sequence[Instance]
-    #: Edits whose records could not be read.
+    #: Edits whose records could not be read, or have not been read yet.
     unreadable: int = 0
     #: Older runs are left out.
     truncated: bool = False

@@ -28,7 +28,9 @@ class Gallery:
     """Edits of Airflow's database. Whoever asks has the right to read them."""
 
     def __init__(self) -> None:
-        self._pieces, self._lately, self._references = Pieces(), Lately(), References(backend())
+        self._pieces, self._lately = Pieces(), Lately()
+        # A task instance tells two values at most, a review: what was reviewed, and what it returned.
+        self._references = References(backend(), most_kept=2 * reading.MOST_OF_A_RUN)
 
     def of_run(self, dag_id: str, run_id: str, asked: Asked, reviewers: Reviewers) -> dict[str, Any] | None:
         """Return the answer for a run, ``None`` where there is no such run."""

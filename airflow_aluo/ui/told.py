@@ -19,7 +19,7 @@ Part: TypeAlias = dict[str, Any]
 #: Reads pieces of results: for each its records, or ``None`` where they cannot be had.
 ReadParts: TypeAlias = Callable[[Sequence[Part]], list[list[Record] | None]]
 
-#: Stands in the place of a value that lies elsewhere and cannot be read.
+#: Stands in the place of a value that lies elsewhere, and cannot be read or has not come yet.
 UNREAD: Final = object()
 
 #: XComs may be JSON in JSON: so many times they are unpacked.
@@ -63,7 +63,8 @@ class Told(NamedTuple):
     """The records that a task instance tells of, each with its position."""
 
     records: list[tuple[int, Record]]
-    #: How many more it refers to that cannot be read.
+    #: How many more it refers to that cannot be read, or have not been read yet. A value that lies elsewhere
+    #: counts as one: how many it holds is not known.
     unreadable: int = 0
 
 

@@ -19,7 +19,7 @@ const RUN = SCOPE.run === null ? "the newest run" : "this run";
 
 /** What is said of edits that the server knows of, and cannot show. */
 const lost = (unreadable) =>
-  `${many(unreadable, "edit")} more cannot be shown: the API server cannot read all of their results file`;
+  `${many(unreadable, "edit")} more cannot be shown: the API server has not read their records yet, or cannot`;
 
 export class Overview {
   #shown = "";
@@ -92,9 +92,10 @@ export const EMPTY = () =>
 export const UNREADABLE = (unreadable) =>
   notice(
     `${many(unreadable, "photo edit")} cannot be shown`,
-    "The API server cannot read their records: a batch wrote them to a results file that is out of its reach, " +
-      "was changed or was deleted. Put results_path where both the workers and the API server can read, " +
-      "an object store or a shared folder.",
+    "The API server has not read their records yet, or cannot: they lie in a batch's results file or in an " +
+      "XCom backend that is slow or out of its reach, or they were changed or deleted. The page tries again " +
+      "by itself. If that does not help, put results_path, and what the XCom backend keeps, where both the " +
+      "workers and the API server can read: an object store or a shared folder.",
   );
 
 export const NO_MATCH = (reset) =>
