@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_GZIP: Final = 16 + zlib.MAX_WBITS
 #: What zlib calls the wrappings that are worn on the web. Whoever packs otherwise was not asked either.
-_WRAPPINGS: Final = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_WRAPPINGS: Final = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": zlib.MAX_WBITS}
+#: With what each member of a gzip file begins: there may be several, one after the other.
+_MEMBER: Final = b"\x1f"
 
 
 class UnpackingError(OSError):
@@ -25,8 +28,9 @@ class Unpacking:
 
     def __init__(self, encoding: str) -> None:
         self._raw_possible = encoding == "deflate"
-        self._inflating = zlib.decompressobj(_WRAPPINGS[encoding])
-        self._begun = False
+        self._wrapping = _WRAPPINGS[encoding]
+        self._inflating = zlib.decompressobj(self._wrapping)
+        self._begun = self._padding = False
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Unpacking | None:
@@ -46,10 +50,15 @@ class Unpacking:
             self._inflating = zlib.decompressobj(-zlib.MAX_WBITS)  # some leave the wrapping out
         self._begun = self._begun or bool(packed)
         try:
-            while packed and not self._inflating.eof:
+            while packed:
+                if self._inflating.eof:
+                    self._padding = self._padding or self._wrapping != _GZIP or packed[:1] != _MEMBER
+                    if self._padding:
+                        return
+                    self._inflating = zlib.decompressobj(_GZIP)
                 if piece := self._inflating.decompress(packed, at_most):
                     yield piece
-                packed = self._inflating.unconsumed_tail
+                packed = self._inflating.unused_data or self._inflating.unconsumed_tail
         except zlib.error as error:
             raise UnpackingError(f"the reply cannot be unpacked: {error}") from None
 

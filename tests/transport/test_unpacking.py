@@ -29,6 +29,7 @@ PACKED = [
     (" X-GZIP ", gzip.compress(TEXT)),
     ("deflate", zlib.compress(TEXT)),
     ("deflate", raw(TEXT)),
+    ("gzip", gzip.compress(TEXT[:99]) + gzip.compress(TEXT[99:])),  # in two members
 ]
 
 
@@ -56,8 +57,11 @@ def test_a_reply_without_a_body_is_one() -> None:
     assert unpacked("gzip", b"", 1) == b""
 
 
-def test_what_follows_the_end_is_left_alone() -> None:
-    assert unpacked("gzip", gzip.compress(TEXT) + b"\0\0\0", 1 << 16) == TEXT
+@pytest.mark.parametrize("at_a_time", [1, 1 << 16])
+@pytest.mark.parametrize("padding", [b"\0\0\0", b"\0\x1f\x8b", b"more"])
+def test_what_follows_the_end_is_left_alone(padding: bytes, at_a_time: int) -> None:
+    assert unpacked("gzip", gzip.compress(TEXT) + padding, at_a_time) == TEXT
+    assert unpacked("deflate", zlib.compress(TEXT) + padding, at_a_time) == TEXT
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-encoding": "identity"}, {"content-encoding": "br"}])
