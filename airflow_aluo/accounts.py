@@ -27,6 +27,9 @@ FRESH: Final = 30.0
 #: Seconds for which even a connection whose key is refused is not read again.
 JUST_NOW: Final = 1.0
 
+#: Is told with the connection's id.
+ANOTHER_KEY: Final = "the key was refused (401); connection %r has another one by now: going on with it"
+
 #: What was read by connection, in each event loop, and when that began; while it is read, a future, which
 #: must not stay, for it would keep the event loop from being forgotten.
 _READ: WeakKeyDictionary[
@@ -81,36 +84,52 @@ def forget(aluo_conn_id: str, refused: Account) -> None:
         del here[aluo_conn_id]
 
 
-def while_keys_change(ask: Callable[[], T], account: Callable[[], Account], anew: Callable[[], object]) -> T:
+def while_keys_change(
+    ask: Callable[[], T],
+    named: Callable[[], Account],
+    anew: Callable[[], object],
+    tell: Callable[[], object],
+) -> T:
     """Ask; and again where Aluo refuses the key, and the connection names another one by then.
 
     So a wait outlives a key that is rotated: its edit is the account's, not the key's.
 
-    :param account: the one that is asked.
-    :param anew: lets ``account`` read the connection anew.
+    :param named: the account that is asked.
+    :param anew: lets ``named`` read the connection anew.
+    :param tell: is called for each other key, before it is asked with.
     """
     while True:
-        before = account()
+        before = named()
         try:
             return ask()
         except AluoUnauthorized:
             anew()
-            if account().api_key == before.api_key:
+            if not _has_another_key(before, named()):
                 raise
+            tell()
 
 
 async def awhile_keys_change(
-    ask: Callable[[], Awaitable[T]], account: Callable[[], Awaitable[Account]], anew: Callable[[], object]
+    ask: Callable[[], Awaitable[T]],
+    named: Callable[[], Awaitable[Account]],
+    anew: Callable[[], object],
+    tell: Callable[[], object],
 ) -> T:
     """Ask like :func:`while_keys_change`, in an event loop."""
     while True:
-        before = await account()
+        before = await named()
         try:
             return await ask()
         except AluoUnauthorized:
             anew()
-            if (await account()).api_key == before.api_key:
+            if not _has_another_key(before, await named()):
                 raise
+            tell()
+
+
+def _has_another_key(before: Account, now: Account) -> bool:
+    """Tell whether an account has another key at the same place: elsewhere nobody knows its edits."""
+    return now.base_url == before.base_url and now.api_key != before.api_key
 
 
 def _keep(

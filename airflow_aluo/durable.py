@@ -34,7 +34,7 @@ a task that has ended, and leaves it alone for its own retries (and when a runni
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,7 @@ def look(pending: EditRecord, senses: Senses, tell: Watcher) -> Flow[Look]:
     now, progress = senses.now(), waiting.Progress()
     aluo_task_id = records.task_id(pending)
     rule = records.wait_rule(pending, deadline=now + 3600, poll_interval=0.0, started_at=now)
+    rule = replace(rule, fresh=False)  # this try has not seen its birth
     try:
         found = yield from waiting.stay(aluo_task_id, rule, progress, senses, tell, shorter_than=MIN_PAUSE)
     except AluoEditFailed:

@@ -11,6 +11,7 @@ connection's id. No id of a run or an edit, no prompt, no key.
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import socket
@@ -26,7 +27,7 @@ from airflow_aluo.protocol.tally import Tally
 from airflow_aluo.protocol.vocabulary import STATUS_SUCCESS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from airflow_aluo.protocol.record import EditRecord
 
@@ -70,22 +71,22 @@ class Counts(Tally):
     @classmethod
     def of_task(cls, aluo_conn_id: str) -> Self:
         """Return those of the task that this process runs, if it runs one."""
-        return cls(_of_current_task() | {"conn_id": aluo_conn_id})
+        return cls(_of(_current_task) | {"conn_id": aluo_conn_id})
 
     @classmethod
     def of_batch(cls, aluo_conn_id: str) -> Self:
         """Return those of the batch that this process runs."""
-        tags = _of_current_task() | {"conn_id": aluo_conn_id}
+        tags = _of(_current_task) | {"conn_id": aluo_conn_id}
         return cls(tags, Gauge("aluo.batch.in_flight", tuple(tags.items())))
 
     @classmethod
-    def of_trigger(cls, task_instance: Any, aluo_conn_id: str) -> Self:
-        """Return those of a task that waits in the triggerer; ``task_instance`` may be ``None``.
+    def of_trigger(cls, trigger: Any, aluo_conn_id: str) -> Self:
+        """Return those of a task that waits in the triggerer, by this trigger.
 
         Airflow sets the stats of that process up when it reads a trigger's arguments (3.3.2, ``sdk.serde``).
         """
-        tags = _of(task_instance) | {"conn_id": aluo_conn_id}
-        whose = (("hostname", socket.gethostname()), ("conn_id", aluo_conn_id))
+        tags = _of(lambda: trigger.task_instance) | {"conn_id": aluo_conn_id}
+        whose = (("hostname", _hostname()), ("conn_id", aluo_conn_id))
         return cls(tags, Gauge("aluo.in_flight", whose))
 
     # --- the facts ------------------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ class Counts(Tally):
         self._send("incr", "aluo.edits.submitted")
 
     def rejected(self, error: str) -> None:
-        """Aluo has accepted nothing, and said why."""
+        """Aluo has accepted nothing, and said why, or was never reached."""
         self._send("incr", "aluo.edits.rejected", error=error)
 
     def succeeded(self, finished: EditRecord, before: EditRecord | None = None) -> None:
@@ -188,22 +189,35 @@ def _long_names() -> bool:
         return False
 
 
-def _of_current_task() -> dict[str, str]:
+def _current_task() -> Any:
     from airflow.sdk import get_current_context
 
     try:
-        return _of(get_current_context()["ti"])
+        return get_current_context()["ti"]
     except RuntimeError:  # no task: a person at a command line, or a connection's test
-        return {}
+        return None
 
 
-def _of(task_instance: Any) -> dict[str, str]:
-    """Return a task's tags; Airflow's own where it tells them."""
-    if task_instance is None:
-        return {}
+def _of(find: Callable[[], Any]) -> dict[str, str]:
+    """Return the tags of the task that ``find`` gives, if any; Airflow's own where it tells them."""
     try:
-        own = {"dag_id": str(task_instance.dag_id), "task_id": str(task_instance.task_id)}
-        return {**getattr(task_instance, "stats_tags", {}), **own}
+        if (task_instance := find()) is None:
+            return {}
+        tags = {**getattr(task_instance, "stats_tags", {})}
+        tags |= {"dag_id": task_instance.dag_id, "task_id": task_instance.task_id}
+        return {name: str(value) for name, value in tags.items()}
     except Exception as error:  # noqa: BLE001  # see _send
         _say(error)
         return {}
+
+
+@functools.cache
+def _hostname() -> str:
+    """Return how Airflow calls this host: two triggerers on one may be told apart (``hostname_callable``)."""
+    try:
+        from airflow.utils.net import get_hostname
+
+        return str(get_hostname())  # type: ignore[no-untyped-call]  # Airflow's
+    except Exception as error:  # noqa: BLE001  # see _send
+        _say(error)
+        return socket.gethostname()

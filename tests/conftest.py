@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -457,17 +456,13 @@ def _one_statsd() -> Statsd:
 @pytest.fixture
 def statsd(_one_statsd: Statsd, monkeypatch: pytest.MonkeyPatch) -> Iterator[Statsd]:
     """A StatsD server, to which this process sends metrics by Airflow's own client."""
-    from airflow.sdk._shared.observability.metrics import stats as stats_module
-    from airflow.sdk.observability import stats
-    from airflow.sdk.observability.metrics import stats_utils
+    from tests.which_airflow import send_stats_by
 
     for name, value in _one_statsd.environment().items():
         monkeypatch.setenv(name, value)
-    stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
+    send_stats_by()
     _one_statsd.forget()
     yield _one_statsd
     for name in _one_statsd.environment():
         monkeypatch.delenv(name)
-    with suppress(AttributeError, RuntimeError):  # nothing was sent, or a test put something else there
-        stats_module._backend.statsd.close()
-    stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=True)
+    send_stats_by()

@@ -20,8 +20,8 @@ from airflow_aluo.protocol.account import Account
 from airflow_aluo.protocol.errors import AluoRequestInvalid, AluoUnauthorized
 
 
-def account(key: str = "sk-one") -> Account:
-    return Account(base_url="https://aluo.example", api_key=key, requests_per_minute=10, credits_per_edit=40)
+def account(key: str = "sk-one", base_url: str = "https://aluo.example") -> Account:
+    return Account(base_url=base_url, api_key=key, requests_per_minute=10, credits_per_edit=40)
 
 
 class Airflow:
@@ -192,7 +192,8 @@ def test_a_connection_in_a_file_gives_the_same_account_in_each_form(
     else:  # JSON is YAML, too
         file.write_text(json.dumps({"aluo_default": uri if form == "uri" else fields}))
     backend = LocalFilesystemBackend(connections_file_path=str(file))
-    backend._set_connection_class(AirflowConnection)
+    if hasattr(backend, "_set_connection_class"):  # as Airflow does, since a worker has a class of its own
+        backend._set_connection_class(AirflowConnection)
     connection = backend.get_connection("aluo_default")
     assert connection is not None
     found = accounts.read("aluo_default", connection, logging.getLogger())
@@ -205,9 +206,15 @@ class Aluo:
     def __init__(self, takes: str, *named: str) -> None:
         self.takes, self.named = takes, list(named)
         self.asked: list[str] = []
+        #: With which keys the asking had begun when it was told that there is another.
+        self.told: list[list[str]] = []
 
     def account(self) -> Account:
-        return account(self.named[0])
+        key, _, host = self.named[0].partition("@")
+        return account(key, f"https://{host or 'aluo.example'}")
+
+    def tell(self) -> None:
+        self.told.append(list(self.asked))
 
     def anew(self) -> None:
         self.named = self.named[1:] or self.named
@@ -230,10 +237,10 @@ def while_keys_change(request: pytest.FixtureRequest) -> Callable[[Aluo], str]:
         async def named() -> Account:
             return aluo.account()
 
-        return asyncio.run(accounts.awhile_keys_change(ask, named, aluo.anew))
+        return asyncio.run(accounts.awhile_keys_change(ask, named, aluo.anew, aluo.tell))
 
     def in_a_worker(aluo: Aluo) -> str:
-        return accounts.while_keys_change(aluo.ask, aluo.account, aluo.anew)
+        return accounts.while_keys_change(aluo.ask, aluo.account, aluo.anew, aluo.tell)
 
     return in_a_worker if request.param == "sync" else in_a_loop
 
@@ -244,13 +251,23 @@ def test_who_is_refused_asks_again_as_long_as_the_connection_names_another_key(
     aluo = Aluo("sk-three", "sk-one", "sk-two", "sk-three")
     assert while_keys_change(aluo) == "done"
     assert aluo.asked == ["sk-one", "sk-two", "sk-three"]
+    assert aluo.told == [["sk-one"], ["sk-one", "sk-two"]]
 
 
 def test_a_key_that_stays_refused_is_asked_with_once(while_keys_change: Callable[[Aluo], str]) -> None:
     aluo = Aluo("sk-other", "sk-one")
     with pytest.raises(AluoUnauthorized):
         while_keys_change(aluo)
-    assert aluo.asked == ["sk-one"]
+    assert (aluo.asked, aluo.told) == (["sk-one"], [])
+
+
+def test_a_connection_that_leads_elsewhere_by_then_is_not_followed(
+    while_keys_change: Callable[[Aluo], str],
+) -> None:
+    aluo = Aluo("sk-new@other.example", "sk-old", "sk-new@other.example")
+    with pytest.raises(AluoUnauthorized):
+        while_keys_change(aluo)
+    assert (aluo.asked, aluo.told) == (["sk-old"], [])
 
 
 async def test_a_reading_that_hangs_is_not_waited_for_for_ever_and_its_late_answer_counts_no_more(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import BaseOperator
 from airflow.sdk.execution_time.context import set_current_context
-from airflow.sdk.observability import stats
+from airflow.utils.net import get_hostname
 
 from airflow_aluo import metrics
 from airflow_aluo.airflow_names import AirflowFailException, AirflowSensorTimeout, airflow_stats
@@ -24,8 +24,10 @@ from airflow_aluo.protocol.errors import (
     AluoOutOfCredits,
     AluoUnknownOutcome,
 )
+from airflow_aluo.protocol.schedule import RetryRule
 from airflow_aluo.protocol.tally import Tally
 from airflow_aluo.sensors.photo_edit import PhotoEditStatusSensor
+from tests.which_airflow import TaskDeferred, send_stats_by
 
 WAYS = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "triggerer"])
 MODES = pytest.mark.parametrize(
@@ -328,6 +330,16 @@ def test_a_rejected_submit_says_which_error_it_was(
     assert counted(statsd) == {"aluo.edits.rejected": 1}
 
 
+def test_a_submit_that_reached_nobody_is_rejected(
+    connections: Any, nobody: str, statsd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_aluo.hooks.aluo.SUBMIT_RULE", RetryRule(budget=0.0))
+    connections.set(nobody)
+    with pytest.raises(AluoConnectionError):
+        AluoHook().generate("Make it blue", image_urls="https://photos.example/a.png")
+    assert statsd.found(error="AluoConnectionError") == {"aluo.edits.rejected": 1}
+
+
 def test_every_429_counts_as_refused_whichever_call_it_was(played: Any, tasks: Any, statsd: Any) -> None:
     busy = {"headers": {"Retry-After": "0"}}
     played.refuse(429, 429, **busy)
@@ -339,12 +351,17 @@ def test_every_429_counts_as_refused_whichever_call_it_was(played: Any, tasks: A
     assert statsd.found()["aluo.looks"] == 2
 
 
-def test_a_look_without_an_answer_is_a_look(connections: Any, nobody: str, statsd: Any) -> None:
-    connections.set(nobody)
-    hook = AluoHook()
+def test_a_look_without_an_answer_is_a_look(sandbox: Any, statsd: Any) -> None:
+    sandbox.fault("drop_after", on="status")
     with pytest.raises(AluoConnectionError):
-        hook.run(look_once)
+        AluoHook().run(look_once)
     assert statsd.found() == {"aluo.looks": 1}
+
+
+def test_a_test_of_the_connection_is_no_look(sandbox: Any, statsd: Any) -> None:
+    assert AluoHook().test_connection()[0]
+    assert looks(sandbox) == 1
+    assert statsd.found() == {}
 
 
 def look_once(senses: Any) -> Any:
@@ -378,6 +395,21 @@ def test_of_an_edit_that_nobody_saw_running_no_lag_is_told(played: Any, statsd: 
     assert counted(statsd) == {"aluo.edits.succeeded": 1}  # and no credits, for Aluo named none
 
 
+def test_who_comes_long_after_an_edit_ended_tells_no_lag(
+    played: Any, tasks: Any, statsd: Any, clock: Any
+) -> None:
+    played.reply(200, ACCEPTED)
+    played.status("PROCESSING", meanwhile=lambda: clock.shift(3600))
+    played.status("SUCCESS", PICTURE)
+    operator = played_edit()
+    with pytest.raises(AirflowFailException, match="not finished"):
+        tasks.run(operator)
+    tasks.next_try(cleared=True)
+    done = tasks.run(operator)
+    tasks.run(PhotoEditStatusSensor(task_id="wait", aluo_task_id=done, poke_interval=0.1))
+    assert counted(statsd) == {"aluo.edits.submitted": 1, "aluo.edits.succeeded": 1}
+
+
 # --- tags ---------------------------------------------------------------------------------------------------
 
 
@@ -393,8 +425,6 @@ def test_a_worker_names_the_dag_the_task_and_the_connection(sandbox: Any, tasks:
 def test_the_triggerer_names_them_too_and_shows_what_is_in_flight(
     sandbox: Any, tasks: Any, statsd: Any
 ) -> None:
-    from airflow.sdk.exceptions import TaskDeferred
-
     operator = edit(sandbox, deferrable=True, poll_interval=INTERVAL)
     with pytest.raises(TaskDeferred) as deferred:
         tasks.start(operator)
@@ -404,7 +434,8 @@ def test_the_triggerer_names_them_too_and_shows_what_is_in_flight(
     class Instance:  # what Airflow's triggerer gives to a trigger
         dag_id, task_id, stats_tags = "a_dag", "edit", {"team_name": "photos"}
 
-    trigger._task_instance = Instance()
+    # Airflow 3.3 sets a property, which would look for a whole DAG.
+    setattr(trigger, "_task_instance" if hasattr(trigger, "_task_instance") else "task_instance", Instance())
 
     async def first() -> None:
         async for _ in trigger.run():
@@ -414,12 +445,45 @@ def test_the_triggerer_names_them_too_and_shows_what_is_in_flight(
     tags = {"dag_id": "a_dag", "task_id": "edit", "conn_id": "aluo_default", "team_name": "photos"}
     assert statsd.found(**tags)["aluo.looks"] >= 1
     assert not statsd.found().keys() & ONE.keys()  # the worker that goes on counts the end
-    here = {"hostname": socket.gethostname(), "conn_id": "aluo_default"}
+    hostname: str = get_hostname()  # type: ignore[no-untyped-call]  # Airflow's
+    here = {"hostname": hostname, "conn_id": "aluo_default"}
     sent = [line for line in statsd.lines if line.startswith("airflow.aluo.in_flight,")]
     assert [line.rpartition(":")[2] for line in sent] == ["1|g", "0|g"]
     assert statsd.found(**here)["aluo.in_flight"] == 0
-    host = socket.gethostname().replace(".", "__")
+    host = hostname.replace(".", "__")
     assert f"airflow.aluo.in_flight.{host}.aluo_default:1|g" in statsd.lines
+
+
+def one_of_two_triggerers() -> str:
+    return "triggerer-2"
+
+
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    """A process asks for its host's name once; these tests ask for several."""
+    metrics._hostname.cache_clear()
+    yield
+    metrics._hostname.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_a_host_is_called_what_airflow_is_told_to_call_it(
+    statsd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", f"{__name__}.one_of_two_triggerers")
+    with metrics.Counts.of_trigger(None, "aluo_default").waiting():
+        pass
+    assert statsd.found(hostname="triggerer-2") == {"aluo.in_flight": 0}
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_a_host_that_airflow_cannot_name_has_its_own_name(
+    statsd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "no_such_module.name")
+    with metrics.Counts.of_trigger(None, "aluo_default").waiting():
+        pass
+    assert statsd.found(hostname=socket.gethostname()) == {"aluo.in_flight": 0}
 
 
 def test_a_batch_shows_what_is_in_flight_under_its_own_name(sandbox: Any, tasks: Any, statsd: Any) -> None:
@@ -455,13 +519,16 @@ def test_a_long_name_holds_only_what_airflow_takes() -> None:
 
 
 def test_opentelemetry_gets_the_same(statsd: Any) -> None:
-    from airflow.sdk._shared.observability.metrics.otel_logger import SafeOtelLogger
+    otel = pytest.importorskip(
+        "airflow.sdk._shared.observability.metrics.otel_logger",
+        reason="this Airflow's OpenTelemetry client is another one",
+    )
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
-    stats.initialize(factory=lambda: SafeOtelLogger(provider), export_legacy_names=True)
+    send_stats_by(lambda: otel.SafeOtelLogger(provider))
     counts = metrics.Counts.of_trigger(None, "aluo_default")
     counts.looked()
     counts.detected(1.5)
@@ -473,7 +540,8 @@ def test_opentelemetry_gets_the_same(statsd: Any) -> None:
     points = {one.name: one.data.data_points[0] for one in scope.metrics}
     assert points["airflow.aluo.looks"].value == 1
     assert points["airflow.aluo.credits.deducted"].value == 35.5
-    assert points["airflow.aluo.detection_lag"].sum == 1500.0
+    lag = points["airflow.aluo.detection_lag"]  # a histogram; before Airflow 3.3 the newest value
+    assert (lag.sum if hasattr(lag, "sum") else lag.value) == 1500.0
     assert points["airflow.aluo.in_flight"].value == 1
     assert dict(points["airflow.aluo.in_flight"].attributes)["conn_id"] == "aluo_default"
     provider.shutdown()
@@ -495,7 +563,7 @@ def test_a_broken_backend_is_said_once_and_the_edit_goes_its_way(
     sandbox: Any, tasks: Any, statsd: Any, caplog: pytest.LogCaptureFixture, *, deferrable: bool
 ) -> None:
     metrics._SAID.clear()
-    stats.initialize(factory=Broken, export_legacy_names=True)
+    send_stats_by(Broken)
     with caplog.at_level(logging.WARNING, "airflow_aluo.metrics"):
         done = tasks.run(edit(sandbox, deferrable=deferrable, poll_interval=INTERVAL))
     assert done["status"] == "SUCCESS"
@@ -514,6 +582,19 @@ def test_a_task_that_cannot_be_named_or_a_setting_that_cannot_be_read_costs_only
     with nameless.waiting():
         nameless.submitted()
     assert statsd.found(conn_id="aluo_default") == {"aluo.edits.submitted": 1, "aluo.in_flight": 0}
+
+
+def test_a_task_that_airflow_does_not_tell_costs_only_tags(
+    sandbox: Any, statsd: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics._SAID.clear()
+    with set_current_context({}), caplog.at_level(logging.WARNING, "airflow_aluo.metrics"):  # type: ignore[typeddict-item]
+        for _ in range(2):
+            AluoHook().generate("Make it blue", image_urls=sandbox.photo)
+    assert sandbox.accepted == 2
+    assert statsd.found(conn_id="aluo_default") == {"aluo.edits.submitted": 2}
+    said = [one.getMessage() for one in caplog.records if one.name == "airflow_aluo.metrics"]
+    assert said == ["metrics cannot be sent, which harms nothing else: KeyError: 'ti'"]
 
 
 def test_where_nobody_counts_nothing_is_kept() -> None:

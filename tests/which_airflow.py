@@ -4,8 +4,11 @@ A test of what only some versions can do is marked with one of these, so that ``
 missing; what happens without it is a test of its own, which runs everywhere (see the fixture ``no_store``).
 """
 
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import airflow
 import pytest
@@ -54,6 +57,7 @@ __all__ = [
     "needs_retry_policies",
     "needs_task_state_store",
     "needs_typed_connection_fields",
+    "send_stats_by",
     "serialize",
 ]
 
@@ -61,6 +65,37 @@ __all__ = [
 def has(module: str) -> bool:
     """Tell whether Airflow has this module."""
     return find_spec(module) is not None
+
+
+def send_stats_by(factory: Callable[[], Any] | None = None) -> None:
+    """Have Airflow's stats sent by what this makes; without it, by what Airflow's settings say."""
+    try:
+        from airflow.sdk.observability import stats
+        from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
+    except ImportError:  # one class, whose class makes the backend when it is first needed
+        from airflow.metrics.statsd_logger import get_statsd_logger
+        from airflow.stats import NoStatsLogger, Stats
+
+        from airflow_aluo.airflow_names import conf
+
+        with suppress(AttributeError, RuntimeError):
+            Stats.instance.statsd.close()
+        on = conf.getboolean("metrics", "statsd_on")
+        type(Stats).factory = get_statsd_logger if on else (lambda *_: NoStatsLogger())
+        if factory is not None:
+            type(Stats).factory = lambda *_: factory()
+        Stats.instance = None
+        return
+    if hasattr(stats, "initialize"):
+        from airflow.sdk._shared.observability.metrics import stats as module
+
+        with suppress(AttributeError, RuntimeError):  # nothing was sent, or a test put something else there
+            module._backend.statsd.close()
+        stats.initialize(factory=factory or get_stats_factory(), export_legacy_names=True)
+    else:
+        with suppress(AttributeError, RuntimeError):
+            stats.Stats.instance.statsd.close()
+        stats.Stats.initialize(factory=factory or get_stats_factory(stats.Stats))
 
 
 needs_task_state_store = pytest.mark.skipif(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_aluo.airflow_names import AirflowNotFoundException
 from airflow_aluo.commands.console import BAD_INPUT, Stopped, say
 from airflow_aluo.hooks.aluo import AluoHook
+from airflow_aluo.protocol.tally import Tally
 
 if TYPE_CHECKING:
     from airflow_aluo.protocol.account import Account
@@ -26,6 +27,8 @@ class _ToldToAPerson:
 
 class _Hook(AluoHook):
     log: Any = _ToldToAPerson()
+    #: A person sees how it goes: metrics are of tasks.
+    tally: Any = Tally()
 
 
 def connected(aluo_conn_id: str) -> tuple[AluoHook, Account]:

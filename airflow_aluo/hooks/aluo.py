@@ -228,6 +228,7 @@ class AluoHook(BaseHook):
             lambda: self.run(lambda senses: waiting.wait(aluo_task_id, rule, senses, tell, before_look)),
             lambda: self.account,
             lambda: self.__dict__.pop("account", None),
+            lambda: self.log.warning(accounts.ANOTHER_KEY, self.aluo_conn_id),
         )
         return record.completed(pending, snapshot, at=time.time())
 
@@ -237,16 +238,15 @@ class AluoHook(BaseHook):
             lambda: self.arun(lambda senses: waiting.wait(aluo_task_id, rule, senses, self.log.info)),
             self.aaccount,
             lambda: self.__dict__.pop("account", None),
+            lambda: self.log.warning(accounts.ANOTHER_KEY, self.aluo_conn_id),
         )
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending credits: look at an edit that cannot exist."""
         try:
             answer = self.run(lambda senses: flows.send(calls.probe(_NO_SUCH_EDIT), ONE_TRY, senses))
-        except AluoUnauthorized as error:
-            return False, str(error)
         except AluoApiError as error:
-            return error.code is not None, str(error)
+            return error.code is not None and not isinstance(error, AluoUnauthorized), str(error)
         except AluoError as error:
             return False, str(error)
         return True, f"Aluo answered: {answer}"

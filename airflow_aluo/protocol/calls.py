@@ -59,6 +59,8 @@ class Call(Generic[T]):
     read: Callable[[Reply], T]
     #: Sending it twice does no harm: it charges nothing and changes nothing.
     repeatable: bool
+    #: It asks how an edit stands.
+    looks: bool = False
     #: Epoch seconds after which it waits for no turn any more, even while the account rests.
     by: float = math.inf
 
@@ -92,6 +94,7 @@ def status(aluo_task_id: str, *, by: float = math.inf) -> Call[Snapshot]:
         params={"taskId": aluo_task_id},
         read=read_status,
         repeatable=True,
+        looks=True,
         by=by,
     )
 

@@ -137,7 +137,9 @@ def order(
     submitted_at = senses.now()
     try:
         acceptance = yield from submit(calls.generate(edit, uploads), rule, senses)
-    except AluoApiError as error:
+    except AluoUnknownOutcome:
+        raise
+    except AluoError as error:
         senses.tally.rejected(type(error).__name__)
         raise
     senses.tally.submitted()
@@ -176,14 +178,13 @@ def send(
 
 def once(call: Call[T], senses: Senses) -> Flow[T]:
     """Send one call once and read its answer."""
-    look = call.with_key and call.repeatable
     try:
         reply = yield call
-    except AluoError:
-        if look:
+    except AluoConnectionError as error:
+        if call.looks and error.sent:
             senses.tally.looked()
         raise
-    if look:
+    if call.looks:
         senses.tally.looked()
     assert reply is not None  # noqa: S101  # a driver answers a Call with a Reply
     try:

@@ -16,10 +16,13 @@ class Tally:
         """Hear that Aluo has accepted an edit."""
 
     def rejected(self, error: str) -> None:
-        """Hear that a submit was answered, and surely not accepted. ``error``: the name of its class."""
+        """Hear that a submit surely was not accepted: refused, or never sent.
+
+        :param error: the name of its class.
+        """
 
     def looked(self) -> None:
-        """Hear that a look was sent, whether an answer came or not."""
+        """Hear that a look was sent, or may have been, whether an answer came or not."""
 
     def refused(self) -> None:
         """Hear that Aluo has refused a call (429), whatever it was."""

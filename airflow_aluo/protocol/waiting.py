@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from airflow_aluo.protocol.flows import Flow, Senses, Watcher
     from airflow_aluo.protocol.schedule import WaitRule
 
+#: Seconds after an edit's birth within which the wait for it begins that follows its own submit: what lies
+#: between is the remembering of the acceptance, and the way to the triggerer.
+_RIGHT_AFTER: Final = 30.0
+
 #: HTTP's word for an edit that is not there, or not there yet.
 _NOT_FOUND: Final = 404
 
@@ -37,7 +41,8 @@ class Progress:
     first_failure_at: float = 0.0
     #: The vendor's last word, ``None`` where no look succeeded yet.
     last_status: str | None = None
-    #: Epoch seconds of the last look that found the edit running; 0 for none.
+    #: Epoch seconds of the last look that found the edit running, or of its birth where the wait follows that
+    #: at once; 0 for neither.
     looked_at: float = 0.0
     #: The edit was watched, not found done by who came late: how long it took can be learned.
     watched: bool = False
@@ -56,6 +61,7 @@ def wait(
     :returns: a snapshot whose phase is *succeeded*. Raises what :func:`look` raises.
     """
     progress = Progress(looks=rule.looks_by(senses.now()), looked_at=rule.looked_at)
+    _begin(rule, progress, senses)
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
     with senses.tally.waiting(), senses.lookout.watching() as lookout:
         senses = replace(senses, lookout=lookout)
@@ -83,6 +89,7 @@ def stay(
     :param progress: of the wait; the looks are added to it.
     :param shorter_than: seconds; a pause of this length is returned, for others to spend.
     """
+    _begin(rule, progress, senses)
     found: Snapshot | Pause = Pause(rule.first_pause(senses.now()))
     while isinstance(found, Pause) and found.seconds < shorter_than:
         yield found
@@ -91,6 +98,16 @@ def stay(
             continue
         found = yield from look(aluo_task_id, rule, progress, senses, tell)
     return found
+
+
+def _begin(rule: WaitRule, progress: Progress, senses: Senses) -> None:
+    """Note that an edit ran when it was born, if that was just now.
+
+    Who comes later (another try, a sensor) does not know how long nobody looked, or whether somebody did.
+    """
+    known = progress.looked_at or rule.looked_at
+    if rule.fresh and not known and senses.now() - rule.born_at <= _RIGHT_AFTER:
+        progress.looked_at = rule.born_at
 
 
 def rest(rule: WaitRule, progress: Progress, senses: Senses) -> Pause | None:
@@ -115,10 +132,11 @@ def handed_over(rule: WaitRule, progress: Progress, pause: Pause, now: float) ->
 
     What a lookout planned is planned anew there: that one may know more, and learns from what it watches.
     """
+    looked_at = progress.looked_at or rule.looked_at
     return replace(
         rule,
         first_look_at=rule.first_look_at if pause.planned else now + pause.seconds,
-        looked_at=progress.looked_at or rule.looked_at,
+        looked_at=0.0 if looked_at == rule.born_at else looked_at,  # a birth is no look
     )
 
 
@@ -152,7 +170,7 @@ def look(
         progress.failures, progress.last_status = 0, snapshot.status
         if snapshot.phase is not Phase.RUNNING:
             _learn(rule, progress, senses, snapshot)
-            if (running_at := _last_running_at(rule, progress)) is not None:
+            if running_at := progress.looked_at or rule.looked_at:
                 senses.tally.detected(senses.now() - running_at)
             return succeeded(aluo_task_id, snapshot)
         progress.looked_at, progress.watched = senses.now(), True
@@ -171,14 +189,6 @@ def _learn(rule: WaitRule, progress: Progress, senses: Senses, snapshot: Snapsho
     if rule.fresh and progress.watched and snapshot.phase is Phase.SUCCEEDED:
         running_at = max((progress.looked_at or rule.looked_at) - rule.born_at, 0.0)
         senses.lookout.learn(running_at, max(senses.now() - rule.born_at, running_at))
-
-
-def _last_running_at(rule: WaitRule, progress: Progress) -> float | None:
-    """Return the last moment at which an edit is known not to have ended: epoch seconds.
-
-    Aluo does not tell when an edit ended. The one of a slow submit may have ended within it.
-    """
-    return progress.looked_at or rule.looked_at or (rule.born_at if rule.fresh else 0.0) or None
 
 
 def _ends_a_wait(error: AluoError, rule: WaitRule, progress: Progress, now: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 from dataclasses import asdict
@@ -22,7 +23,7 @@ from airflow_aluo.task_errors import goes_on
 from airflow_aluo.trigger_events import read_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from airflow_aluo.hooks.aluo import AluoHook
     from airflow_aluo.protocol.record import EditRecord
@@ -100,7 +101,7 @@ class PhotoEditTrigger(BaseTrigger):
         )
 
     async def _outcome(self) -> dict[str, Any]:
-        hook = _hook(self, self.aluo_conn_id)
+        hook = functools.partial(_hook, self, self.aluo_conn_id)
         return await _waited(hook, self.aluo_task_id, self.rule, self.log)
 
 
@@ -128,7 +129,7 @@ class PhotoEditBatchTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        hook = _hook(self, self.aluo_conn_id)
+        hook = functools.cache(functools.partial(_hook, self, self.aluo_conn_id))
         waits = {
             asyncio.ensure_future(_waited(hook, aluo_task_id, rule, self.log)): aluo_task_id
             for aluo_task_id, rule in self._rules
@@ -162,14 +163,16 @@ def _hook(trigger: BaseTrigger, aluo_conn_id: str) -> AluoHook:
     from airflow_aluo.metrics import Counts
 
     hook = AluoHook(aluo_conn_id)
-    hook.tally = Counts.of_trigger(trigger.task_instance, aluo_conn_id)
+    hook.tally = Counts.of_trigger(trigger, aluo_conn_id)
     return hook
 
 
-async def _waited(hook: AluoHook, aluo_task_id: str, rule: WaitRule, log: Any) -> dict[str, Any]:
+async def _waited(
+    hook: Callable[[], AluoHook], aluo_task_id: str, rule: WaitRule, log: Any
+) -> dict[str, Any]:
     """Wait for an edit and return how that ended, as an event holds it."""
     try:
-        snapshot = await hook.await_snapshot(aluo_task_id, rule)
+        snapshot = await hook().await_snapshot(aluo_task_id, rule)
     except AluoError as error:
         return {"error": dump(error)}
     except AirflowNotFoundException as error:

@@ -35,6 +35,14 @@ def test_a_photo_of_this_machine_becomes_a_picture_of_this_machine(
 
 
 @needs_provider_commands
+def test_what_a_person_does_by_hand_is_not_counted(airflow_aluo: Any, sandbox: Any, statsd: Any) -> None:
+    ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", "--json", *QUICKLY)
+    airflow_aluo("status", json.loads(ended.out)["aluo_task_id"])
+    assert sandbox.accepted == 1
+    assert statsd.found() == {}
+
+
+@needs_provider_commands
 def test_the_cost_is_said_before_anything_is_sent(airflow_aluo: Any, sandbox: Any) -> None:
     ended = airflow_aluo("edit", PHOTO, "--prompt", "Blue", *QUICKLY)
     first = ended.err.splitlines()[0]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import airflow_aluo
-from airflow_aluo.accounts import JUST_NOW
+from airflow_aluo.accounts import ANOTHER_KEY, JUST_NOW
 from airflow_aluo.airflow_names import AirflowNotFoundException
 from airflow_aluo.hooks.aluo import AluoHook
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
@@ -309,7 +309,7 @@ def test_the_key_is_in_no_log_error_or_repr(ask: Ask, sandbox: Any, connections:
 
 
 def test_a_wait_goes_on_with_the_new_key_that_its_connection_has_by_then(
-    ask: Ask, played: Any, connections: Any
+    ask: Ask, played: Any, connections: Any, logs: list[str]
 ) -> None:
     new = "sk-new-0123456789abcdef-of-a-test"
     played.status("PROCESSING", meanwhile=lambda: connections.set(played.url, password=new))
@@ -319,6 +319,22 @@ def test_a_wait_goes_on_with_the_new_key_that_its_connection_has_by_then(
     assert found["status"] == "SUCCESS"
     keys = [headers["authorization"].removeprefix("Bearer ") for _, headers in played.requests]
     assert keys == [connections.key, connections.key, new]
+    (warning,) = (line for line in logs if line.startswith("warning"))
+    assert warning == f"warning: {ANOTHER_KEY % 'aluo_default'}"
+    assert "(401); connection 'aluo_default' has another one" in warning
+
+
+def test_a_wait_whose_key_is_refused_does_not_go_on_at_another_host(
+    ask: Ask, played: Any, sandbox: Any, connections: Any
+) -> None:
+    new = "sk-new-0123456789abcdef-of-a-test"
+    connections.set(played.url)
+    played.status("PROCESSING", meanwhile=lambda: connections.set(sandbox.api_url, password=new))
+    played.refuse(401, -2)
+    with pytest.raises(AluoUnauthorized):
+        ask(AluoHook(), "wait_for_completion", "edit_1", poll_interval=JUST_NOW + 0.1)
+    assert len(played.requests) == 2
+    assert sandbox.calls == []
 
 
 def test_a_wait_whose_key_is_refused_ends_where_its_connection_names_no_other(ask: Ask, played: Any) -> None:

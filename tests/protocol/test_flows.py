@@ -833,6 +833,11 @@ def test_a_submit_that_was_surely_not_accepted_is_told_by_its_error() -> None:
     assert ordered(BUSY, rule=RetryRule(budget=0)) == ["refused", "rejected AluoRateLimited"]
 
 
+def test_a_submit_that_was_never_sent_is_told_as_not_accepted() -> None:
+    spent = RetryRule(budget=-1.0)
+    assert ordered(not_sent(), rule=spent) == ["rejected AluoConnectionError"]
+
+
 def test_of_a_submit_with_an_unknown_outcome_its_flow_tells_nothing() -> None:
     assert ordered(lost()) == []
 
@@ -841,9 +846,18 @@ def test_a_wait_tells_its_looks_and_how_long_an_edit_may_have_been_done() -> Non
     tally = Heard()
     world = World(tally=tally)
     rule = WaitRule(deadline=START + 100, poll_interval=7.0)
-    wait(world, rule, [BUSY, lost(), RUNNING, SUCCESS])
+    wait(world, rule, [BUSY, lost(), not_sent(), RUNNING, SUCCESS])
     looks = ["looked", "refused", "looked", "looked", "looked"]
     assert tally.notes == ["waits", *looks, "detected 7", "waits no more"]
+
+
+def test_only_a_look_is_told_as_one() -> None:
+    tally = Heard()
+    world = World(tally=tally)
+    for call in (calls.probe("edit_1"), calls.picture("https://cdn.aluo.ai/1.png", lambda _: list)):
+        world.play(flows.once(call, world.senses), [lost()])
+        world.play(flows.once(call, world.senses), [SUCCESS])
+    assert tally.notes == []
 
 
 @pytest.mark.parametrize(
@@ -852,10 +866,20 @@ def test_a_wait_tells_its_looks_and_how_long_an_edit_may_have_been_done() -> Non
         ({"looked_at": START - 4.0}, ["detected 4"]),
         ({"born_at": START - 9.0, "fresh": True, "looked_at": START - 4.0}, ["detected 4"]),
         ({"born_at": START - 9.0, "fresh": True, "poll_interval": 1.0}, ["detected 9"]),
+        ({"born_at": START - 3600.0, "fresh": True, "looked_at": START - 4.0}, ["detected 4"]),
+        ({"born_at": START - 3600.0, "fresh": True}, []),
         ({"born_at": START - 9.0}, []),
         ({}, []),
     ],
-    ids=["a look", "a look and a birth", "a birth", "a slow submit", "nothing"],
+    ids=[
+        "a look",
+        "a look and a birth",
+        "a birth",
+        "a look long after a birth",
+        "a birth long ago",
+        "a slow submit",
+        "nothing",
+    ],
 )
 def test_the_lag_is_counted_from_when_an_edit_is_last_known_to_have_run(
     known: dict[str, Any], told: list[str]
@@ -863,4 +887,22 @@ def test_the_lag_is_counted_from_when_an_edit_is_last_known_to_have_run(
     tally = Heard()
     rule = WaitRule(**{"deadline": START + 100, "poll_interval": 1.0} | known)
     wait(World(tally=tally), rule, [SUCCESS])
+    assert [note for note in tally.notes if note.startswith("detected")] == told
+
+
+@pytest.mark.parametrize(("later", "told"), [(20.0, ["detected 35"]), (3600.0, [])], ids=["soon", "late"])
+def test_who_takes_a_wait_over_counts_from_the_birth_only_if_that_was_just_now(
+    later: float, told: list[str]
+) -> None:
+    tally = Heard()
+    world = World(tally=tally)
+    rule = WaitRule(
+        deadline=START + 7200, poll_interval=5.0, born_at=START, first_look_at=START + 5, fresh=True
+    )
+    progress = waiting.Progress()
+    flow = waiting.stay("edit_1", rule, progress, world.senses, world.tell, shorter_than=1.0)
+    rule = waiting.handed_over(rule, progress, world.play(flow, []), world.now)
+    assert rule.looked_at == 0.0
+    world.now += later
+    wait(world, rule, [BUSY, SUCCESS])
     assert [note for note in tally.notes if note.startswith("detected")] == told

@@ -133,6 +133,33 @@ def test_what_nobody_expected_is_an_event_that_holds_no_key(
     assert "error: the wait for edit edit_1 failed" in logs
 
 
+@pytest.fixture
+def no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hook can be made."""
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("no hook today")
+
+    monkeypatch.setattr("airflow_aluo.hooks.aluo.AluoHook.__init__", broken)
+
+
+@pytest.mark.usefixtures("no_hook")
+def test_a_hook_that_cannot_be_made_is_an_event() -> None:
+    assert "RuntimeError; its log has the details" in fired(trigger())["error"]["message"]
+
+
+def test_a_task_that_airflow_cannot_name_costs_no_wait_its_end(
+    played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any) -> Any:
+        raise RuntimeError("no task today")
+
+    played.status("SUCCESS", PICTURE)
+    one = trigger()
+    monkeypatch.setattr(PhotoEditTrigger, "task_instance", property(broken), raising=False)
+    assert read_event(fired(one)).result_urls == (PICTURE,)
+
+
 def test_no_event_holds_the_key(connections: Any, nobody: str, clock: Any) -> None:
     connections.set(nobody, proxy=f"http://user:{connections.key}@{nobody.removeprefix('http://')}")
     payload = fired(trigger(deadline=time.time() + 0.3, tolerated_failures=1, tolerated_seconds=0.0))
@@ -300,6 +327,12 @@ def test_what_nobody_expected_ends_an_edit_of_a_batch_without_its_key(
     assert "its log has the details" in found["a"]["error"]["message"]
     assert connections.key not in json.dumps(found)
     assert "error: the wait for edit b failed" in logs
+
+
+@pytest.mark.usefixtures("no_hook")
+def test_a_hook_that_cannot_be_made_ends_each_edit_of_a_batch() -> None:
+    found = seen(batch(("a", {}), ("b", {})))
+    assert ["its log has the details" in end["error"]["message"] for end in found.values()] == [True, True]
 
 
 def test_a_batch_shares_one_session_and_one_reading_of_the_connection(
