@@ -61,7 +61,7 @@ def check_drivers() -> None:
     except ModuleNotFoundError as error:
         raise Missing(
             f"{error.name}: Airflow talks to PostgreSQL by psycopg2 and asyncpg. Install them: "
-            f"{sys.executable} -m pip install --group bench"
+            f"{sys.executable} -m pip install --group postgres"
         ) from error
 
 

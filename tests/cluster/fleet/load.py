@@ -40,8 +40,9 @@ class Load:
     runs: dict[str, str] = field(default_factory=dict)
     #: Of each task that `airflow aluo unknown` told of: how many edits.
     unknown: dict[tuple[str, str, int], int] = field(default_factory=dict)
-    #: Seconds that it took.
+    #: Seconds that it took, and triggers that there were at its end.
     took: float = 0.0
+    triggers_left: int = -1
     _ledger: "Ledger | None" = None
 
     def begin(self) -> None:
@@ -59,7 +60,10 @@ class Load:
         :raises ProcessError: they did not end in time.
         """
         for _ in range(CLEARS):
-            self.cluster.wait(self._over, PATIENCE, f"the end of the load {self.name!r}: {self.states()}")
+            try:
+                self.cluster.wait(self._over, PATIENCE, f"the end of the load {self.name!r}")
+            except ProcessError as error:
+                raise ProcessError(f"{error.reason}; its tasks: {self.states()}") from error
             told = self._told_unknown()
             for one in told:
                 self.unknown[one["run_id"], one["task_id"], one["map_index"]] = one["edits"]
@@ -67,12 +71,13 @@ class Load:
             if not told:
                 break
         self.took += time.monotonic()
+        ((self.triggers_left,),) = self.cluster.ask("select count(*) from trigger")
         self._ledger = Ledger(self.aluo.control("GET", "ledger"))
 
     def told(self) -> str:
         """Say in a line what became of it."""
         minutes = ", ".join(f"{asked} ({refused} refused)" for asked, refused in self.ledger.a_minute())
-        twice, unknown = self.ledger.twice().total(), self.asked_about().total()
+        twice, unknown = self.ledger.twice().total(), self.asked_about()
         return (
             f"{self.name}: {self.took:.0f} s; requests a minute: {minutes}; refused after the first minute: "
             f"{self.ledger.refused():.2%}; submitted twice: {twice}; a person was asked about: {unknown}"
@@ -104,12 +109,22 @@ class Load:
         assert self._ledger is not None
         return self._ledger
 
-    def asked_about(self) -> Counter[str]:
-        """Of how many edits of each task nobody knew whether they were accepted."""
-        counts = Counter[str]()
-        for (_, task, _), edits in self.unknown.items():
-            counts[task] += edits
-        return counts
+    def asked_about(self) -> int:
+        """Of how many edits nobody knew whether they were accepted."""
+        return sum(self.unknown.values())
+
+    def unasked(self) -> Counter[str]:
+        """Prompts that were submitted again although nobody had been asked about them.
+
+        Of the batch's edits it is known only how many a person was asked about.
+        """
+        single = {f"{self.name} {task} {index}" for _, task, index in self.unknown if index >= 0}
+        again = self.ledger.twice()
+        of_batch = Counter({prompt: times for prompt, times in again.items() if prompt.split()[1] == "batch"})
+        others = again - of_batch
+        asked = sum(edits for (_, task, _), edits in self.unknown.items() if task == "batch")
+        found = Counter({prompt: times for prompt, times in others.items() if prompt not in single})
+        return found if of_batch.total() <= asked else found + of_batch
 
     def _over(self) -> bool:
         import psycopg2
@@ -151,11 +166,8 @@ class Ledger:
         return Counter(entry["prompt"] for entry in self.entries)
 
     def twice(self) -> Counter[str]:
-        """How many edits of each task were accepted once more than once."""
-        counts = Counter[str]()
-        for prompt, times in self.accepted.items():
-            counts[prompt.split()[1]] += times - 1
-        return +counts
+        """Prompts that were accepted more than once, and how often more."""
+        return Counter({prompt: times - 1 for prompt, times in self.accepted.items() if times > 1})
 
     @property
     def charged(self) -> Counter[str]:

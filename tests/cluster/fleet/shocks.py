@@ -13,6 +13,8 @@ from fleet.parts import TRIGGERERS, WORKERS
 AWAY, FROZEN = 20.0, 40.0
 #: Seconds between two shocks; and before the first, once the batch runs.
 PAUSE, WARM_UP = 6.0, 20.0
+#: Seconds that the batch may take to begin.
+PATIENCE = 240.0
 
 
 @dataclass
@@ -63,7 +65,10 @@ class Shocks:
         }
 
     def _wait_for_the_batch(self) -> None:
+        deadline = time.monotonic() + PATIENCE
         while not self._worker_of_the_batch():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the batch did not begin within {PATIENCE:.0f} s")
             time.sleep(1)
         time.sleep(WARM_UP)
 
