@@ -38,6 +38,9 @@ class Upstream:
             return
         task_ids = self.task_ids or tuple(sorted(upstream_task_ids))
         who = f"task {' and '.join(map(repr, task_ids))}"
-        hint = "was it marked as success by hand, or did it return nothing? Clear it to run it again"
+        hint = (
+            "was it marked as success by hand, or did it return nothing? Clear it to run it again; one that "
+            "submits then submits, and pays, anew, unless it remembers its edit"
+        )
         expected = f"an edit record from {who}; {hint}" if task_ids else "an edit record or an edit's id"
         raise AluoRequestInvalid("task", [Problem(self.parameter, "nothing came", expected)])

@@ -49,6 +49,7 @@ def test_what_only_a_person_can_mend_is_not_tried_again(error: errors.AluoError)
 @pytest.mark.parametrize(
     "error",
     [
+        errors.AluoError("the next try submits once more"),
         errors.AluoEditFailed("ended FAILED", aluo_task_id="edit_1"),
         errors.AluoConnectionError("no reply", sent=False),
         errors.AluoServerError("an error", http_status=500),

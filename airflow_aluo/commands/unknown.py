@@ -17,7 +17,7 @@ _WHAT_TO_DO: Final = """\
 What to do about each: look at the account's history at Aluo, around the time of the submit.
   It is not there    clear the task: it submits, and pays, anew.
   It is there        airflow aluo status ID --wait --output FOLDER  saves its pictures;
-                     mark the task success to go on without submitting it again.
+                     mark the task success, and those that would take its record; clearing it pays anew.
 (A task that has told nobody yet fails once more when it is cleared, and says so; then clear it again.)"""
 
 

@@ -73,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("rows", nargs="*", help=f"of {', '.join(ALL)}; without: the corners and the lowest")
     command.add_argument("--all", action="store_true", help="all rows")
     asked = command.parse_args(arguments)
+    # Started in the background, it would have its tests ignore Ctrl-C, of which some are about.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         rows = chosen(asked.rows, everything=asked.all)
     except ValueError as error:

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from tests.matrix.rows import CORNERS, LEFT_OUT, LOWEST, chosen
+from tests.matrix.rows import CORNERS, LEFT_OUT, LOWEST, LOWEST_AIRFLOW, chosen
 from tests.matrix.run import ROOT, Result, counted
 
 
@@ -23,6 +24,11 @@ def test_all_are_nine_and_the_lowest() -> None:
 def test_a_row_is_named_by_airflow_and_python_and_gets_the_newest_patch() -> None:
     (row,) = chosen(["3.3-3.13"])
     assert (row.python, row.options) == ("3.13", ("apache-airflow~=3.3.0",))
+
+
+def test_the_lowest_airflow_is_the_one_that_the_package_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"apache-airflow>={LOWEST_AIRFLOW}" in project["dependencies"]
 
 
 def test_a_row_that_is_none_is_refused_with_those_that_there_are() -> None:

@@ -647,7 +647,7 @@ def test_more_edits_than_a_trigger_takes_are_waited_for_in_pieces(
     sandbox: Any, tasks: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_aluo.batch.task.PIECE", 6)
-    sandbox.settings(durations=(300, 900))
+    sandbox.settings(durations=(2000, 4000))  # so that a busy machine sees them run
     sandbox.fault("edit_fails", prompt="number 3.")
     task = batch(20, deferrable=True)
     with pytest.raises(AluoError, match=r"1 of 20 edits failed: \[3\] AluoEditFailed"):
