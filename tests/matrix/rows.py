@@ -10,7 +10,7 @@ LOWEST = "lowest"
 #: Airflows that do not live with today's libraries, and the day whose libraries they get instead: a month
 #: after they came out, as with Airflow's own constraints. The first of 3.1 cannot be imported with structlog
 #: 26.1; 3.2.2's API server does not start with Cadwyn 9, nor its `dag.test()` with Starlette 1.10.
-OF_THEIR_TIME = {LOWEST: "2025-12-05", "3.2": "2026-06-29"}
+OF_THEIR_TIME = {LOWEST: "2026-04-15", "3.2": "2026-06-29"}
 #: As pyproject.toml says. Named, for uv prefers a release candidate: a library of Airflow's is one.
 LOWEST_AIRFLOW = "3.1.2"
 

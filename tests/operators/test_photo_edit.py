@@ -970,5 +970,5 @@ def test_only_the_prompt_may_name_a_templates_file(tasks: Any, tmp_path: Path, n
     task.render_template_fields(tasks.context(task, what="cup"))
     assert task.prompt == "Change the cup to blue"
     assert task.image_files == [str(tmp_path / name)]
-    with pytest.raises(AluoRequestInvalid, match=rf"image_files\[0\]: .*{name}.*not a picture"):
+    with pytest.raises(AluoRequestInvalid, match=r"image_files\[0\]: .*not a picture"):
         load_photos(task.image_files)

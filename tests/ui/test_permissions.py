@@ -34,7 +34,13 @@ VALUES = {
 def made_routes() -> list[Any]:
     from airflow_aluo.ui.app import build
 
-    return list(build().routes)
+    # Newer FastAPIs keep the routes of a router that was included together.
+    included = [getattr(route, "original_router", None) for route in build().routes]
+    return [
+        one
+        for route, router in zip(build().routes, included, strict=True)
+        for one in (router.routes if router else [route])
+    ]
 
 
 def address(path: str, dag_id: str) -> str:
