@@ -289,7 +289,10 @@ def test_photos_keep_their_order(tmp_path: Path) -> None:
     assert load_photos([]) == []
 
 
-def test_every_photo_that_cannot_be_sent_is_named(tmp_path: Path, store: Store) -> None:
+def test_every_photo_that_cannot_be_sent_is_named(
+    tmp_path_factory: pytest.TempPathFactory, store: Store
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("p")  # messages cut long names
     whole, truncated, html, empty = (tmp_path / name for name in ("1.png", "2.png", "3.png", "4.png"))
     whole.write_bytes(drawn())
     truncated.write_bytes(drawn()[:200])
@@ -352,7 +355,10 @@ except AluoRequestInvalid as error:
     assert "PermissionError" in done.stdout
 
 
-def test_an_address_that_is_named_in_an_error_is_named_without_its_query(tmp_path: Path) -> None:
+def test_an_address_that_is_named_in_an_error_is_named_without_its_query(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("p")  # messages cut long names
     with pytest.raises(AluoRequestInvalid) as caught:
         load_photos([f"{tmp_path}/1.png?signature=secret"])
     assert caught.value.problems[0].value == f"'{tmp_path}/1.png?…'"

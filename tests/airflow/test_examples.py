@@ -141,6 +141,6 @@ def test_no_log_holds_the_key_or_what_a_trigger_sent(airflow: LocalAirflow, runs
     assert len(texts) > 10
     assert not [text for text in texts if KEY in text]
     fired = [line for text in texts for line in text.splitlines() if "Trigger fired event" in line]
-    assert len(fired) >= 12
+    assert len(fired) >= 6, "hardly anything waited in the triggerer"
     hidden = ("PhotoEditEvent<snapshot>", "PhotoEditEvent<batch>")
     assert all(any(one in line for one in hidden) and "result_urls" not in line for line in fired)

@@ -317,11 +317,15 @@ def test_an_unknown_outcome_counts_for_more_than_a_value_that_cannot_be_read(
 
 @needs_provider_commands
 @needs_task_state_store
-def test_a_database_that_is_not_there_ends_with_1_and_the_next_step(airflow_aluo: Any) -> None:
-    ended = airflow_aluo("unknown")  # the tests' own Airflow has none
-    assert (ended.code, ended.out) == (1, "")
-    assert "no such table: task_state_store" in ended.err
-    assert "`airflow db migrate` brings it up to date" in ended.err
+def test_a_database_that_is_not_there_ends_with_1_and_the_next_step(
+    database: Database, asked: Callable[..., "subprocess.CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    database.session.close()
+    (tmp_path / "airflow.db").unlink()
+    ended = asked()
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no such table: task_state_store" in ended.stderr
+    assert "`airflow db migrate` brings it up to date" in ended.stderr
 
 
 @needs_provider_commands

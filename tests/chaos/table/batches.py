@@ -4,7 +4,7 @@ from harness.play import SOON, Play
 from harness.row import Row
 
 from table.scripts import NO_ID, UNKNOWN, clear, ended, held, waiting
-from table.shocks import SLOWLY, SLOWLY_ENOUGH, in_a_wait
+from table.shocks import SLOWLY, SLOWLY_ALL_OF_THEM, SLOWLY_ENOUGH, in_a_wait
 
 EDITS = 6
 #: What a batch costs, however often it is tried.
@@ -74,7 +74,7 @@ ROWS = (
             case=f"{shock} (batch)",
             shock=shock,
             script=in_a_wait,
-            faults=SLOWLY,
+            faults=SLOWLY_ALL_OF_THEM,
             **SIX | LOOSE,
         )
         for shock in ("api server away", "scheduler and api server restarted")
