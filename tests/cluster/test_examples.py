@@ -68,6 +68,7 @@ class Played:
 @pytest.fixture(scope="module")
 def played(home: Path, aluo: Aluo) -> Iterator[Played]:
     """Run the examples, all at once, to their end."""
+    before = aluo.control("GET", "settings")
     aluo.control("PUT", "settings", {"durations": EDIT_SECONDS})
     aluo.control("DELETE", "ledger")
     with (
@@ -95,6 +96,7 @@ def played(home: Path, aluo: Aluo) -> Iterator[Played]:
             played = Played(cluster, store, aluo)
             _play(played)
             yield played
+    aluo.control("PUT", "settings", before)
 
 
 def _play(played: Played) -> None:
