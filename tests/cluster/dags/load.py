@@ -37,6 +37,7 @@ with DAG("load_sensors", schedule=None, **SETTINGS):
 with DAG("load_batch", schedule=None, **SETTINGS):
     PhotoEditBatchOperator(
         task_id="batch",
+        aluo_conn_id="aluo_batch",
         photos=[PHOTO],
         prompts=[f"{{{{ params.name }}}} batch {n}" for n in range(int(os.environ["CLUSTER_BATCH"]))],
     )
