@@ -961,7 +961,10 @@ def test_a_decorated_task_and_the_operator_live_in_one_dag(sandbox: Any) -> None
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "notes.jinja"])
-def test_only_the_prompt_may_name_a_templates_file(tasks: Any, tmp_path: Path, name: str) -> None:
+def test_only_the_prompt_may_name_a_templates_file(
+    tasks: Any, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("p")  # messages cut long names
     (tmp_path / "blue.jinja").write_text("Change the {{ params.what }} to blue")
     (tmp_path / name).write_text("no picture")
     with DAG("a_dag", schedule=None, template_searchpath=str(tmp_path)):
@@ -970,5 +973,5 @@ def test_only_the_prompt_may_name_a_templates_file(tasks: Any, tmp_path: Path, n
     task.render_template_fields(tasks.context(task, what="cup"))
     assert task.prompt == "Change the cup to blue"
     assert task.image_files == [str(tmp_path / name)]
-    with pytest.raises(AluoRequestInvalid, match=r"image_files\[0\]: .*not a picture"):
+    with pytest.raises(AluoRequestInvalid, match=rf"image_files\[0\]: .*{name}.*not a picture"):
         load_photos(task.image_files)
