@@ -142,6 +142,8 @@ def test_where_the_connection_still_has_the_old_key_a_clear_goes_on_unpaid(
         sandbox.control("POST", f"accounts/{old}/rotate", {"new_key": new})
         refused = {"edit": "failed", "submit": "success", "wait": "failed", "batch": "failed"}
         wait_for_states(own_dags, "rotated", run_id, refused)
+        # Not only its tasks: cleared before the run has ended, it ends over them, and they never start.
+        assert own_dags.wait_for_run("rotated", run_id, timeout=120) == "failed"
     connect(own_dags, "aluo_rotated", sandbox.url, new)
     clear = {"dry_run": False, "dag_run_id": run_id, "only_failed": True}
     own_dags.rest.post("dags/rotated/clearTaskInstances", clear)
