@@ -3,11 +3,7 @@
 import json
 import os
 import shutil
-import socket
-import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +17,8 @@ import requests
 from airflow_aluo.demo.aluo import connection_environment, start_sandbox
 from airflow_aluo.demo.local_airflow import LocalAirflow
 from airflow_aluo.demo.processes import Processes
-from airflow_aluo.demo.settings import LOOPBACK, clean_environment, free_port
+from airflow_aluo.demo.settings import LOOPBACK
+from tests.servers.s3 import Store
 
 #: An edit of 10 to 30 seconds takes a tenth to a third of one.
 SPEED = 100
@@ -91,50 +88,17 @@ def cms() -> Iterator[Cms]:
         server.shutdown()
 
 
-@dataclass(frozen=True)
-class Store:
-    """An S3-compatible store. It starts with the first test that asks for the fixture `s3`."""
-
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def connection(self) -> str:
-        """An Airflow connection, as JSON."""
-        extra = {"endpoint_url": self.url, "region_name": "us-east-1"}
-        return json.dumps({"conn_type": "aws", "login": "a-test", "password": "a-test", "extra": extra})
-
-
 @pytest.fixture(scope="session")
 def store() -> Store:
     """The store's address, which Airflow has to know before it starts."""
-    return Store(free_port())
+    return Store()
 
 
 @pytest.fixture(scope="session")
 def s3(processes: Processes, store: Store) -> Any:
-    """A client of the store, a process of its own, as boto3 has it."""
-    import boto3
-
-    command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(store.port)]
-    child = processes.start("s3", command, clean_environment())
-    deadline = time.monotonic() + 60
-    while True:
-        child.raise_if_ended()
-        with suppress(OSError), socket.create_connection((LOOPBACK, store.port)):
-            break
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return boto3.client(
-        "s3",
-        endpoint_url=store.url,
-        region_name="us-east-1",
-        aws_access_key_id="a-test",
-        aws_secret_access_key="a-test",
-    )
+    """A client of the store, which starts with the first test that asks for this."""
+    store.start(processes)
+    return store.client
 
 
 @pytest.fixture(scope="session")

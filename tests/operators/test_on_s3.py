@@ -6,24 +6,23 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from subprocess import DEVNULL
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
-from airflow_aluo.demo.settings import free_port
+from airflow_aluo.demo.processes import Processes
+from airflow_aluo.demo.settings import LOOPBACK
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_publish import PhotoPublishOperator
 from airflow_aluo.protocol.schemas import validator
+from tests.servers.s3 import Store, connection
 from tests.which_airflow import lineage
 
-LOOPBACK = "127.0.0.1"
 #: Of these tests alone: a process keeps the file system of a connection's id.
 CONN_ID = "s3_of_tests"
 #: Bytes of a picture's request that the gate lets through; the pictures of these tests have more.
@@ -31,57 +30,28 @@ HALF = 1 << 14
 BUCKET = f"s3://{CONN_ID}@shop"
 
 
-def listening(port: int, process: subprocess.Popen[Any]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        with suppress(OSError), socket.create_connection((LOOPBACK, port)):
-            return
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a store that has a process of its own."""
-    port = free_port()
-    recording = tmp_path_factory.mktemp("store") / "recording"
-    command = [sys.executable, "-m", "moto.server", "-H", LOOPBACK, "-p", str(port)]
-    environment = os.environ | {"MOTO_RECORDER_FILEPATH": str(recording)}
-    with subprocess.Popen(command, env=environment, stdout=DEVNULL, stderr=DEVNULL) as process:
-        try:
-            listening(port, process)
-            yield f"http://{LOOPBACK}:{port}"
-        finally:
-            process.terminate()
-
-
-def connection(url: str) -> str:
-    extra = {"endpoint_url": url, "region_name": "us-east-1"}
-    return json.dumps({"conn_type": "aws", "login": "a-test", "password": "a-test", "extra": extra})
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store that has a process of its own."""
+    folder, found = tmp_path_factory.mktemp("store"), Store()
+    with Processes(folder) as processes:
+        found.start(processes, MOTO_RECORDER_FILEPATH=str(folder / "recording"))
+        yield found
+        found.client.close()
 
 
 @pytest.fixture
-def s3(store: str, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def s3(store: Store, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client of the store; its bucket `shop` is empty and keeps every version of an object."""
-    import boto3
-
     assert sandbox
-    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", connection(store))
-    client = boto3.client(
-        "s3",
-        endpoint_url=store,
-        region_name="us-east-1",
-        aws_access_key_id="a-test",
-        aws_secret_access_key="a-test",
-    )
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", store.connection)
+    client = store.client
     client.create_bucket(Bucket="shop")
     client.put_bucket_versioning(Bucket="shop", VersioningConfiguration={"Status": "Enabled"})
     yield client
     for one in versions(client):
         client.delete_object(Bucket="shop", Key=one["Key"], VersionId=one["VersionId"])
     client.delete_bucket(Bucket="shop")
-    client.close()
 
 
 def versions(s3: Any) -> list[Any]:
@@ -182,8 +152,8 @@ def test_the_lineage_names_objects_without_the_connection(
 class Gate:
     """Stands before the store and lets half of the first picture through; then it takes no more."""
 
-    def __init__(self, store: str) -> None:
-        self._to = (LOOPBACK, int(store.rpartition(":")[2]))
+    def __init__(self, store: Store) -> None:
+        self._to = (LOOPBACK, store.port)
         self._listener = socket.create_server((LOOPBACK, 0))
         self.url = f"http://{LOOPBACK}:{self._listener.getsockname()[1]}"
         #: Half a picture has gone through.
@@ -237,7 +207,7 @@ class Gate:
 
 
 @pytest.fixture
-def gate(store: str) -> Iterator[Gate]:
+def gate(store: Store) -> Iterator[Gate]:
     found = Gate(store)
     yield found
     found.cut()
@@ -303,7 +273,7 @@ def test_the_set_before_stays_and_the_one_before_that_goes(s3: Any, edited: Any,
     assert len(set(sets)) == 3
 
 
-def test_the_manifest_is_written_last(s3: Any, edited: Any, tasks: Any, store: str) -> None:
+def test_the_manifest_is_written_last(s3: Any, edited: Any, tasks: Any, store: Store) -> None:
     """The store is asked in which order it was written to."""
     import requests
 
@@ -311,10 +281,10 @@ def test_the_manifest_is_written_last(s3: Any, edited: Any, tasks: Any, store: s
     dropped = tasks.run(publish(first))["set"]
     kept = tasks.run(publish(second))["set"]
     for action in ("reset-recording", "start-recording"):
-        requests.post(f"{store}/moto-api/recorder/{action}", timeout=20).raise_for_status()
+        requests.post(f"{store.url}/moto-api/recorder/{action}", timeout=20).raise_for_status()
     tasks.run(publish(landed))
-    requests.post(f"{store}/moto-api/recorder/stop-recording", timeout=20).raise_for_status()
-    recording = requests.get(f"{store}/moto-api/recorder/download-recording", timeout=20)
+    requests.post(f"{store.url}/moto-api/recorder/stop-recording", timeout=20).raise_for_status()
+    recording = requests.get(f"{store.url}/moto-api/recorder/download-recording", timeout=20)
     asked = [json.loads(line) for line in recording.text.splitlines()]
     changed = [(one["method"], one["url"]) for one in asked if one["method"] not in {"GET", "HEAD"}]
     puts = [url for method, url in changed if method == "PUT"]
