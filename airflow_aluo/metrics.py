@@ -58,7 +58,7 @@ class Gauge:
         return ".".join((self.name, *values))[:_LONGEST]
 
 
-class Counts(Tally):
+class StatsTally(Tally):
     """Counts what becomes of edits.
 
     :param tags: of everything that is told here.

@@ -385,7 +385,7 @@ def test_the_lag_is_at_most_the_time_since_the_edit_was_last_seen_running(
 
 
 def test_a_lag_is_never_negative_whatever_the_clock_does(statsd: Any) -> None:
-    metrics.Counts({}).detected(-3.0)
+    metrics.StatsTally({}).detected(-3.0)
     assert statsd.timings("aluo.detection_lag") == [0.0]
 
 
@@ -471,7 +471,7 @@ def test_a_host_is_called_what_airflow_is_told_to_call_it(
     statsd: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", f"{__name__}.one_of_two_triggerers")
-    with metrics.Counts.of_trigger(None, "aluo_default").waiting():
+    with metrics.StatsTally.of_trigger(None, "aluo_default").waiting():
         pass
     assert statsd.found(hostname="triggerer-2") == {"aluo.in_flight": 0}
 
@@ -481,7 +481,7 @@ def test_a_host_that_airflow_cannot_name_has_its_own_name(
     statsd: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__HOSTNAME_CALLABLE", "no_such_module.name")
-    with metrics.Counts.of_trigger(None, "aluo_default").waiting():
+    with metrics.StatsTally.of_trigger(None, "aluo_default").waiting():
         pass
     assert statsd.found(hostname=socket.gethostname()) == {"aluo.in_flight": 0}
 
@@ -529,7 +529,7 @@ def test_opentelemetry_gets_the_same(statsd: Any) -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider(metric_readers=[reader])
     send_stats_by(lambda: otel.SafeOtelLogger(provider))
-    counts = metrics.Counts.of_trigger(None, "aluo_default")
+    counts = metrics.StatsTally.of_trigger(None, "aluo_default")
     counts.looked()
     counts.detected(1.5)
     done: Any = {"status": "SUCCESS", "credits": {"deducted": 35.5}}
@@ -578,7 +578,7 @@ def test_a_task_that_cannot_be_named_or_a_setting_that_cannot_be_read_costs_only
 ) -> None:
     metrics._SAID.clear()
     monkeypatch.setenv("AIRFLOW__METRICS__LEGACY_NAMES_ON", "perhaps")
-    nameless = metrics.Counts.of_trigger(object(), "aluo_default")
+    nameless = metrics.StatsTally.of_trigger(object(), "aluo_default")
     with nameless.waiting():
         nameless.submitted()
     assert statsd.found(conn_id="aluo_default") == {"aluo.edits.submitted": 1, "aluo.in_flight": 0}

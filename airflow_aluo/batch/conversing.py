@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_aluo.batch.memory import BatchMemory
-    from airflow_aluo.metrics import Counts
+    from airflow_aluo.metrics import StatsTally
     from airflow_aluo.protocol.account import Account
     from airflow_aluo.protocol.flows import Flow
     from airflow_aluo.transport.turns import Turns
@@ -77,7 +77,7 @@ class Conversing:
         *,
         aluo_conn_id: str,
         memory: BatchMemory,
-        tally: Counts,
+        tally: StatsTally,
         log: Any,
         max_in_flight: int | None,
     ) -> None:

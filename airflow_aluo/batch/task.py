@@ -14,7 +14,7 @@ from airflow_aluo.batch.memory import BatchMemory
 from airflow_aluo.batch.remembered import before_a_try, failure_to_json, from_json, prints, to_json
 from airflow_aluo.batch.run import Batch
 from airflow_aluo.batch.work import Work
-from airflow_aluo.metrics import Counts
+from airflow_aluo.metrics import StatsTally
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoEditFailed, AluoError, AluoRequestInvalid, Problem
 from airflow_aluo.signals_later import signals_later
@@ -51,7 +51,7 @@ class BatchTask:
         self, context: Context, hook: AluoHook, log: Any, edits: Sequence[PhotoEdit], attempt: Attempt
     ) -> None:
         self._hook, self._log, self._attempt = hook, log, attempt
-        hook.tally = Counts.of_batch(hook.aluo_conn_id)
+        hook.tally = StatsTally.of_batch(hook.aluo_conn_id)
         self.edits, self.account = edits, hook.account
         conn_id, host = hook.aluo_conn_id, self.account.base_url
         self._prints = [prints(edit, aluo_conn_id=conn_id, host=host) for edit in edits]

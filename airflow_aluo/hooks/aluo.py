@@ -91,9 +91,9 @@ class AluoHook(BaseHook):
         return AccountPace(self.account.requests_per_minute, time.monotonic)
 
     @cached_property
-    def tally(self) -> metrics.Counts:
+    def tally(self) -> metrics.StatsTally:
         """What counts for the task that this process runs; another may be put in its place."""
-        return metrics.Counts.of_task(self.aluo_conn_id)
+        return metrics.StatsTally.of_task(self.aluo_conn_id)
 
     def generate(
         self,

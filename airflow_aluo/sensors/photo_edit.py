@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
 
     from airflow_aluo.hooks.aluo import AluoHook
-    from airflow_aluo.metrics import Counts
+    from airflow_aluo.metrics import StatsTally
     from airflow_aluo.protocol.record import EditRecord
     from airflow_aluo.remembered_wait import RememberedWait
 
@@ -265,6 +265,6 @@ class PhotoEditStatusSensor(BaseSensorOperator):
             self._tally().failed()
             raise
 
-    def _tally(self) -> Counts:
+    def _tally(self) -> StatsTally:
         assert self._waited_for is not None  # noqa: S101  # its end was seen
         return self._hook(self._waited_for).tally

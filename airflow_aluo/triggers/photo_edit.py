@@ -160,10 +160,10 @@ class PhotoEditBatchTrigger(BaseTrigger):
 
 def _hook(trigger: BaseTrigger, aluo_conn_id: str) -> AluoHook:
     from airflow_aluo.hooks.aluo import AluoHook
-    from airflow_aluo.metrics import Counts
+    from airflow_aluo.metrics import StatsTally
 
     hook = AluoHook(aluo_conn_id)
-    hook.tally = Counts.of_trigger(trigger, aluo_conn_id)
+    hook.tally = StatsTally.of_trigger(trigger, aluo_conn_id)
     return hook
 
 

@@ -12,7 +12,7 @@ from airflow_aluo.batch.conversing import Conversing
 from airflow_aluo.batch.run import Batch
 from airflow_aluo.batch.work import How, Work
 from airflow_aluo.durable import Attempt
-from airflow_aluo.metrics import Counts
+from airflow_aluo.metrics import StatsTally
 from airflow_aluo.protocol.schedule import DEFAULT_TIMEOUT, DEFAULT_TOLERATED_FAILURES
 from airflow_aluo.transport.turns import Turns
 
@@ -77,7 +77,7 @@ async def batch(
         turns,
         aluo_conn_id=CONN_ID,
         memory=memory,
-        tally=Counts({}),
+        tally=StatsTally({}),
         log=_LOG,
         max_in_flight=None,
     )

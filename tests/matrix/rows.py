@@ -22,6 +22,7 @@ LEFT_OUT = {
     "tests/benchmarks": "measures",
     "tests/demo": "starts a real Airflow again and again, to kill it",
     "tests/test_scale_simulation.py": "takes minutes of arithmetic, and asks nothing of Airflow",
+    "tests/test_alerts.py": "is about Prometheus",
     "tests/matrix": "is about this program",
 }
 

@@ -1,8 +1,10 @@
 """Debian's packages, installed where root may do so. No service of theirs is started."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ def install(*packages: str) -> bool:
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return False
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    with _no_services():
+    with _one_at_a_time(), _no_services():
         for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
             subprocess.run(
                 ["apt-get", *command],
@@ -29,6 +31,14 @@ def install(*packages: str) -> bool:
                 stdin=subprocess.DEVNULL,
             )
     return True
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for other tests that install something: apt does not."""
+    with (Path(tempfile.gettempdir()) / "aluo-tests-apt.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
