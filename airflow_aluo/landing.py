@@ -15,6 +15,7 @@ from airflow_aluo.protocol.errors import AluoError, AluoPictureError, AluoReques
 from airflow_aluo.protocol.naming import DEFAULT_NAME, PLACEHOLDERS, Name
 from airflow_aluo.protocol.rendered import bare, named, shown, stem
 from airflow_aluo.protocol.schedule import RetryRule
+from airflow_aluo.protocol.tally import Tally
 from airflow_aluo.storage import Folder
 
 if TYPE_CHECKING:
@@ -116,7 +117,13 @@ def check_names(edits: Sequence[tuple[int, EditRecord]], how: How) -> None:
 
 
 async def land(
-    finished: EditRecord, how: How, driver: AiohttpDriver, tell: Watcher, *, position: int = 0
+    finished: EditRecord,
+    how: How,
+    driver: AiohttpDriver,
+    tell: Watcher,
+    *,
+    position: int = 0,
+    tally: Tally = Tally(),  # noqa: B008  # it has no state
 ) -> EditRecord:
     """Land all pictures of a finished edit; return its record with the files.
 
@@ -127,13 +134,14 @@ async def land(
         a picture's host.
     :param tell: is told what has landed.
     :param position: of the edit in its list.
+    :param tally: counts the look.
     :raises AluoPictureError: a picture is not what it should be, or cannot be kept; nothing of it is left.
     :raises AluoConnectionError: no reply, after some tries.
     :raises AluoServerError: the picture's host was in trouble, after some tries.
 
     Of several that did not land the error names the first five; its type and facts are the first one's.
     """
-    edit = _Edit(finished, how, driver, tell, position)
+    edit = _Edit(finished, how, driver, tell, position=position, tally=tally)
     landed = await asyncio.gather(*map(edit.picture, range(len(edit.urls))), return_exceptions=True)
     failed = [one for one in landed if isinstance(one, BaseException)]
     if failed:
@@ -167,11 +175,18 @@ class _Edit:
     """An edit whose pictures are landing."""
 
     def __init__(
-        self, finished: EditRecord, how: How, driver: AiohttpDriver, tell: Watcher, position: int
+        self,
+        finished: EditRecord,
+        how: How,
+        driver: AiohttpDriver,
+        tell: Watcher,
+        *,
+        position: int,
+        tally: Tally,
     ) -> None:
         self.urls = list(finished["result_urls"])
         self._edit, self._how, self._driver, self._tell = finished, how, driver, tell
-        self._position = position
+        self._position, self._tally = position, tally
         self._refreshing: asyncio.Task[list[str]] | None = None
         #: A fresh address has helped.
         self._refreshed = False
@@ -220,7 +235,7 @@ class _Edit:
 
     async def _look(self, expired: AluoPictureError) -> list[str]:
         """Return the addresses that one look at the edit finds."""
-        senses = flows.Senses(now=time.time, dice=random.random)
+        senses = flows.Senses(now=time.time, dice=random.random, tally=self._tally)
         try:
             look = flows.send(calls.status(record.task_id(self._edit)), LOOK_RULE, senses)
             snapshot = await self._driver.run(look)

@@ -173,11 +173,11 @@ def _send(how: str, name: str, *value: Any, tags: Mapping[str, str]) -> None:
         _say(error)
 
 
-def _say(error: Exception) -> None:
+def _say(error: Exception, what: str = "metrics cannot be sent") -> None:
     kind = type(error).__name__
     if kind not in _SAID:
         _SAID.add(kind)
-        _log.warning("metrics cannot be sent, which harms nothing else: %s: %s", kind, error)
+        _log.warning("%s, which harms nothing else: %s: %s", what, kind, error)
 
 
 def _long_names() -> bool:
@@ -185,7 +185,7 @@ def _long_names() -> bool:
     try:
         return bool(conf.getboolean("metrics", "legacy_names_on", fallback=True))
     except Exception as error:  # noqa: BLE001  # a setting that cannot be read
-        _say(error)
+        _say(error, "metrics come without names that hold their tags")
         return False
 
 
@@ -207,7 +207,7 @@ def _of(find: Callable[[], Any]) -> dict[str, str]:
         tags |= {"dag_id": task_instance.dag_id, "task_id": task_instance.task_id}
         return {name: str(value) for name, value in tags.items()}
     except Exception as error:  # noqa: BLE001  # see _send
-        _say(error)
+        _say(error, "metrics lack the tags of their task")
         return {}
 
 
@@ -219,5 +219,5 @@ def _hostname() -> str:
 
         return str(get_hostname())  # type: ignore[no-untyped-call]  # Airflow's
     except Exception as error:  # noqa: BLE001  # see _send
-        _say(error)
+        _say(error, "metrics name this host as it names itself")
         return socket.gethostname()

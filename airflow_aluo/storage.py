@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from airflow_aluo.pictures import PHOTO_FORMATS, inspect
 from airflow_aluo.protocol.calls import Upload
-from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
+from airflow_aluo.protocol.errors import AluoError, AluoRequestInvalid, Problem
 from airflow_aluo.protocol.rendered import shown
 
 if TYPE_CHECKING:
@@ -25,23 +25,42 @@ if TYPE_CHECKING:
 #: Stores without a move, whose single request shows a whole object or none.
 _ATOMIC_PUT: Final = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"}
 
+#: What says that an address leads nowhere; the rest (a store that is out of reach) may mend itself.
+NOT_THERE: Final = (
+    FileNotFoundError,
+    ImportError,  # the store's library
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+    RuntimeError,  # no such user's home
+    ValueError,  # no such store
+)
+
 
 def load_photos(addresses: Sequence[str]) -> list[Upload]:
     """Return the photos to send along.
 
     :param addresses: local paths, or object-storage addresses such as ``s3://conn@bucket/photo.jpg``.
     :raises AluoRequestInvalid: names each file that is not there or not a picture.
+    :raises AluoError: a store was out of reach; a retry may find it again.
     """
     uploads, problems = [], []
+    trouble: AluoError | None = None
     for index, address in enumerate(addresses):
         try:
             uploads.append(_load_photo(address))
         except Exception as error:  # noqa: BLE001  # each store has errors of its own
             why = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            expected = f"a picture that this worker can read ({why})"
-            problems.append(Problem(f"image_files[{index}]", shown(address), expected))
+            if isinstance(error, NOT_THERE) or "://" not in address or address.startswith("file://"):
+                expected = f"a picture that this worker can read ({why})"
+                problems.append(Problem(f"image_files[{index}]", shown(address), expected))
+            else:
+                said = f"image_files[{index}]: {shown(address)} could not be read ({why})"
+                trouble = AluoError(f"{said}. Nothing was sent for it, and a retry reads it again")
     if problems:
         raise AluoRequestInvalid("photo edit", problems)
+    if trouble:
+        raise trouble
     return uploads
 
 

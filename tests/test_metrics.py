@@ -132,8 +132,10 @@ def test_each_edit_of_a_batch_is_counted_once(
     sandbox: Any, tasks: Any, statsd: Any, *, deferrable: bool
 ) -> None:
     sandbox.fault("edit_fails", prompt="number 2.")
+    sandbox.fault("word", on="status", word="PROCESSING", times=6)
     operator = batch(sandbox, 4, deferrable=deferrable, on_partial_failure="return")
     tasks.run(operator)
+    assert bool(tasks.left) == deferrable
     found = counted(statsd)
     assert found.pop("aluo.detection_lag") <= 4
     assert found == {
@@ -506,8 +508,11 @@ def test_names_are_left_alone_where_airflow_is_told_to_send_no_long_ones(
 
 
 def test_no_tag_and_no_name_tells_an_edit_a_prompt_or_a_key(sandbox: Any, tasks: Any, statsd: Any) -> None:
-    done = tasks.run(edit(sandbox, deferrable=True, poll_interval=INTERVAL))
+    operator = edit(sandbox, deferrable=True, poll_interval=INTERVAL)
+    with told_to_airflow(tasks, operator):
+        done = tasks.run(operator)
     text = "\n".join(statsd.lines)
+    assert "dag_id=a_dag" in text  # else nothing of the task was told
     for secret in (done["aluo_task_id"], "blue", "sk-", "a_run"):
         assert secret not in text
 
@@ -594,7 +599,7 @@ def test_a_task_that_airflow_does_not_tell_costs_only_tags(
     assert sandbox.accepted == 2
     assert statsd.found(conn_id="aluo_default") == {"aluo.edits.submitted": 2}
     said = [one.getMessage() for one in caplog.records if one.name == "airflow_aluo.metrics"]
-    assert said == ["metrics cannot be sent, which harms nothing else: KeyError: 'ti'"]
+    assert said == ["metrics lack the tags of their task, which harms nothing else: KeyError: 'ti'"]
 
 
 def test_where_nobody_counts_nothing_is_kept() -> None:

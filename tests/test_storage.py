@@ -17,7 +17,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from fsspec.registry import _registry as fsspec_classes
 from PIL import Image
 
-from airflow_aluo.protocol.errors import AluoRequestInvalid
+from airflow_aluo.protocol.errors import AluoError, AluoRequestInvalid
 from airflow_aluo.storage import Folder, load_photos, local_path, opened_source
 
 if TYPE_CHECKING:
@@ -329,6 +329,19 @@ def test_every_photo_that_cannot_be_sent_is_named(
     assert "FileNotFoundError" in said[7]
     assert "missing.png" in problems["image_files[0]"].value
     assert caught.value.final
+
+
+def test_a_store_that_is_out_of_reach_is_asked_again_by_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(_: Any) -> bytes:
+        raise TimeoutError("no answer")
+
+    monkeypatch.setattr(ObjectStoragePath, "read_bytes", unreachable)
+    said = r"\[0\]: .memory://1.png. could not be read \(TimeoutError: no answer\). Nothing was sent"
+    with pytest.raises(AluoError, match=said) as caught:
+        load_photos(["memory://1.png"])
+    assert not caught.value.final
+    with pytest.raises(AluoRequestInvalid, match="missing"):  # what no retry mends goes first
+        load_photos(["memory://1.png", "missing.png"])
 
 
 def test_a_photo_that_may_not_be_read_is_named(tmp_path: Path) -> None:

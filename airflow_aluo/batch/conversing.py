@@ -172,6 +172,8 @@ class Conversing:
         except StopIteration as end:
             result: T = end.value
             return result
+        finally:
+            flow.close()
 
     def _pause(self, seconds: float) -> Flow[None]:
         until = self.senses.now() + seconds

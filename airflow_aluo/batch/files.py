@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING
 
 from airflow_aluo.protocol.errors import AluoRequestInvalid, Problem
 from airflow_aluo.protocol.rendered import without_query
-from airflow_aluo.storage import local_path
+from airflow_aluo.storage import NOT_THERE, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-#: What says that an address leads nowhere; the rest (a store that is out of reach) may mend itself.
-_NOT_THERE: Final = (
-    FileNotFoundError,
-    ImportError,  # the store's library
-    IsADirectoryError,
-    NotADirectoryError,
-    PermissionError,
-    RuntimeError,  # no such user's home
-    ValueError,  # no such store
-)
 
 
 @contextmanager
@@ -35,7 +24,7 @@ def opened(address: str, *, subject: str, expected: str) -> Iterator[IO[bytes]]:
     """
     try:
         file = _open(address)
-    except _NOT_THERE as error:
+    except NOT_THERE as error:
         why = f"{type(error).__name__}: {without_query(str(error))}"
         raise AluoRequestInvalid(
             subject, [Problem("edits", without_query(address), f"{expected} ({why})")]

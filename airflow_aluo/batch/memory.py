@@ -52,8 +52,12 @@ class BatchMemory:
         self.returned = False
         #: How many edits the remembered batch has.
         self.recalled = 0
+        #: How many more are stored after those.
+        self._kept = 0
         #: Shards that are to be written, and who waits for that.
         self._changed: dict[int, list[asyncio.Future[None]]] = {}
+        #: Shards that are being written.
+        self._writing: set[int] = set()
         #: Wakes the writer, and says that it has nothing to do; of the running event loop.
         self._wanted, self._idle = asyncio.Event(), asyncio.Event()
 
@@ -67,6 +71,9 @@ class BatchMemory:
     def recall(self, asked: Sequence[str], *, trusted: bool = False) -> None:
         """Fetch what is remembered of the edits that are asked for now, in their places.
 
+        What a plain retry asks no more for, although Aluo has it, is kept behind them: the list may have been
+        cut short by mistake. A person who clears the task knows what is in it; then it is forgotten.
+
         :param asked: each edit's digests.
         :param trusted: it was checked in this try already; ten thousand edits take five seconds of CPU.
         :raises TaskStoreError: nobody knows whether anything is.
@@ -76,20 +83,23 @@ class BatchMemory:
         if head is None:
             return
         self._generation, self.returned = head["generation"], head["returned"]
-        self.recalled = head["edits"]
+        self.recalled, self._kept = head["edits"], head.get("kept", 0)
         self.cleared = head["max_tries"] != self._max_tries
         stored: dict[int, dict[str, Any]] = {}
-        for shard in range(-(-head["edits"] // SHARD)):
+        for shard in _shards(self.recalled + self._kept):
             value = self._read(shard_key(self._generation, shard), trusted=trusted) or {"entries": {}}
             stored |= {int(place): entry for place, entry in value["entries"].items()}
         found = places(stored, asked, max_tries=self._max_tries)
         gone = [stored[place] for place in sorted(stored.keys() - set(found.values()))]
-        open_ones = [one.get("aluo_task_id", "one of unknown outcome") for one in gone if is_open(one)]
-        if open_ones and not self.returned:
-            what = ", ".join(open_ones)
+        open_ones = [one for one in gone if is_open(one)]
+        if open_ones and not self.returned and not trusted:
+            what = ", ".join(one.get("aluo_task_id", "one of unknown outcome") for one in open_ones)
             self._log.warning("this try asks no more for edits that Aluo has, or may have: %.1000s", what)
+        kept = [] if self.cleared else open_ones
         self.entries = {place: stored[before] for place, before in found.items()}
-        if gone or any(place != before for place, before in found.items()):
+        self.entries |= dict(enumerate(kept, start=len(asked)))
+        # A resumed try may find that it asks for something else by now. It changes nothing then.
+        if not trusted and self.entries != stored:
             self._move(head)
 
     def begin(self, edits: int) -> None:
@@ -113,8 +123,10 @@ class BatchMemory:
             self._log.warning("a clear of this task will return these edits once more, for: %s", error)
 
     def _put_head(self, edits: int, max_tries: int) -> None:
-        head = {"version": 1, "generation": self._generation, "edits": edits, "max_tries": max_tries}
-        self._store.put(HEAD, head | {"returned": self.returned})
+        head: dict[str, Any] = {"version": 1, "generation": self._generation, "edits": edits}
+        if kept := max(self._extent() - edits, 0):
+            head["kept"] = kept
+        self._store.put(HEAD, head | {"max_tries": max_tries, "returned": self.returned})
 
     def _read(self, key: str, *, trusted: bool = False) -> Any:
         value = self._store.get(key)
@@ -129,14 +141,17 @@ class BatchMemory:
         Whether the task was cleared is still to be acted on, so the head keeps telling.
         """
         old, self._generation = self._generation, self._generation + 1
-        edits = max(head["edits"], max(self.entries, default=-1) + 1)
-        shards = range(-(-edits // SHARD))
-        for shard in shards:
+        edits = max(head["edits"], self._extent())
+        for shard in _shards(edits):
             self._store.put(shard_key(self._generation, shard), self._value(shard))
         self._put_head(edits, head["max_tries"])
-        for shard in shards:
+        for shard in _shards(head["edits"] + self._kept):
             with suppress(TaskStoreError):  # nobody reads it any more
                 self._store.delete(shard_key(old, shard))
+
+    def _extent(self) -> int:
+        """Return the first place behind all that is remembered."""
+        return max(self.entries, default=-1) + 1
 
     def _value(self, shard: int) -> dict[str, Any]:
         places_of_it = range(shard * SHARD, (shard + 1) * SHARD)
@@ -168,7 +183,7 @@ class BatchMemory:
                 if not await self.settle():
                     self._log.error(
                         "not remembered of this batch: %.4000s",
-                        ", ".join(self.at_aluo(set(self._changed))) or "failures",
+                        ", ".join(self.at_aluo(self._changed.keys() | self._writing)) or "failures",
                     )
                 writer.cancel()
 
@@ -230,6 +245,7 @@ class BatchMemory:
             began = now()
             self._wanted.clear()
             changed, self._changed = self._changed, {}
+            self._writing = set(changed)
             written = [await self._put(thread, shard, waiting) for shard, waiting in changed.items()]
             next_round = now() + min(REST * (now() - began), LONGEST_REST)
             if not all(written):
@@ -247,9 +263,15 @@ class BatchMemory:
         except Exception as error:  # noqa: BLE001  # the writer must not die: all would wait for ever
             failure = error if isinstance(error, TaskStoreError) else TaskStoreError(f"{error!r}")
             self._changed.setdefault(shard, [])
+        self._writing.discard(shard)
         for one in waiting:
             if not one.done() and failure:
                 one.set_exception(failure)
             elif not one.done():
                 one.set_result(None)
         return failure is None
+
+
+def _shards(edits: int) -> range:
+    """Return the numbers of the shards that hold so many edits."""
+    return range(-(-edits // SHARD))

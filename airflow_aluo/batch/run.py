@@ -186,7 +186,7 @@ class Batch:
         pending: EditRecord | None = None
         try:
             entry = await self._begun(place, photos)
-            pending = entry.edit
+            photos, pending = None, entry.edit  # megabytes, of each edit that is waited for
             if not pending["result_urls"]:
                 pending = await self._finished(place, entry)
                 self._memory.later(place, to_json(replace(entry, record=pending)))
@@ -249,17 +249,19 @@ class Batch:
     async def _landed(self, place: int, entry: Entry, finished: EditRecord) -> EditRecord:
         """Land an edit's pictures, and return its record with the files."""
         assert self._work.how.land is not None  # noqa: S101  # the caller has asked
-        landed = await land(finished, self._work.how.land, self._talk.driver, self._talk.log.debug)
+        talk = self._talk
+        landed = await land(finished, self._work.how.land, talk.driver, talk.log.debug, tally=talk.tally)
         self._memory.later(place, to_json(replace(entry, record=landed)))
         return landed
 
     def _fail(self, place: int, error: AluoError, pending: EditRecord | None) -> None:
         """Note that an edit failed."""
         stored, edit = self._memory.entries.get(place), self._work.edits[place]
-        if pending is None and (entry := self._remembered(place)):
-            pending = entry.record
         tried = not isinstance(error, NotTriedError)
         reason = error.reason if isinstance(error, NotTriedError) else error
+        # What is remembered of one that was not tried is an edit that this try wants no more.
+        if tried and pending is None and (entry := self._remembered(place)):
+            pending = entry.record
         failed = (
             record.not_accepted(edit, reason, aluo_conn_id=self._talk.aluo_conn_id, tried=tried)
             if pending is None

@@ -109,9 +109,10 @@ class BatchTask:
         for place, stored in list(memory.entries.items()):
             if "error" in stored:
                 memory.later(place, before_a_try(stored))
-        ids = sum("aluo_task_id" in entry for entry in memory.entries.values())
+        known = [entry for place, entry in memory.entries.items() if place < len(self.edits)]
+        ids = sum("aluo_task_id" in entry for entry in known)
         if ids:
-            done = sum(bool(entry.get("result_urls")) for entry in memory.entries.values())
+            done = sum(bool(entry.get("result_urls")) for entry in known)
             self._log.info(
                 "%d of %d edits were accepted by Aluo before, %d of them have succeeded: going on with them",
                 *(ids, len(self.edits), done),

@@ -196,7 +196,8 @@ def _task(row: Any) -> tuple[Any, ...]:
 
 def _valid(head: Mapping[str, Any]) -> set[str]:
     """Return the keys that hold a batch's edits now; others were left behind."""
-    return {shard_key(head["generation"], shard) for shard in range(-(-head["edits"] // SHARD))}
+    edits = head["edits"] + head.get("kept", 0)
+    return {shard_key(head["generation"], shard) for shard in range(-(-edits // SHARD))}
 
 
 def _of_batch(text: str) -> Any:

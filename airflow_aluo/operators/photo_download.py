@@ -204,11 +204,15 @@ class PhotoDownloadOperator(BaseOperator):
         What a retry may mend comes first: it lands the others, too.
         """
         from airflow_aluo.landing import land
+        from airflow_aluo.metrics import StatsTally
+        from airflow_aluo.protocol.tally import Tally
         from airflow_aluo.transport.sharing import shared
 
         async def one(position: int, finished: EditRecord) -> EditRecord:
-            async with shared().driver(accounts[self._conn_id(finished)]) as driver:
-                return await land(finished, how, driver, self.log.info, position=position)
+            conn_id = self._conn_id(finished)
+            tally = StatsTally.of_task(conn_id) if conn_id else Tally()
+            async with shared().driver(accounts[conn_id]) as driver:
+                return await land(finished, how, driver, self.log.info, position=position, tally=tally)
 
         landed = await asyncio.gather(*(_kept(one(*numbered)) for numbered in found))
         failed = [one for one in landed if isinstance(one, AluoError)]

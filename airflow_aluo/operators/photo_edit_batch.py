@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from airflow.sdk import BaseOperator
 
@@ -47,12 +47,16 @@ if TYPE_CHECKING:
 
 __all__ = ["PhotoEditBatchOperator"]
 
+#: Seconds that a deferred batch's pictures wait for others, so that they land together: each time costs a
+#: task's start in a worker.
+LANDS_WITHIN: Final = 60.0
+
 
 class PhotoEditBatchOperator(BaseOperator):
     """Edits many photos in one task, as fast as the account allows.
 
     Submits and looks at once for all edits, at the account's pace (``airflow_aluo/pace``), and lands each
-    picture the moment it is ready if ``destination`` is given. Returns a list that downstream tasks can use
+    picture when it is ready if ``destination`` is given. Returns a list that downstream tasks can use
     whole or map over: the edit records in the order of ``edits``, or, beyond 48 KB, references to pieces of a
     JSON Lines file that holds them (schema ``results_part``); ``PhotoDownloadOperator`` takes both. The XCom
     ``summary`` says how many succeeded, how many of these did not land, and what that cost.
@@ -71,7 +75,8 @@ class PhotoEditBatchOperator(BaseOperator):
     :param destination: a local folder or an object-storage address in which pictures land (templated).
     :param results_path: a folder, or a ``.jsonl`` file, for the records if they are too many for XCom; by
         default ``destination`` (templated).
-    :param deferrable: wait for what has been submitted in the triggerer, without a worker.
+    :param deferrable: wait for what has been submitted in the triggerer, without a worker. Pictures then land
+        when a hundred edits have ended, or all, or a minute after the first of them.
     :param timeout: seconds to wait for each edit, counted from its acceptance, or from a clear.
     :param poll_interval: seconds between two looks; left out, they are taken when they are likely to pay.
     :param tolerated_failures: looks in a row at an edit that may fail without an answer; for two minutes any
@@ -249,10 +254,13 @@ class PhotoEditBatchOperator(BaseOperator):
         from airflow_aluo.triggers.photo_edit import PhotoEditBatchTrigger
 
         edits, rule, deadline = task.piece(left, how)
+        lands_within = None if how.land is None else LANDS_WITHIN
         are = "edit is" if len(left) == 1 else "edits are"
         self.log.info("%d %s under way; the triggerer waits for %d of them", len(left), are, len(edits))
         self.defer(
-            trigger=PhotoEditBatchTrigger(aluo_conn_id=self.aluo_conn_id, edits=edits, rule=rule),
+            trigger=PhotoEditBatchTrigger(
+                aluo_conn_id=self.aluo_conn_id, edits=edits, rule=rule, lands_within=lands_within
+            ),
             method_name=self.execute_complete.__name__,
             timeout=timedelta(seconds=max(deadline - time.time(), 0.0) + BACKSTOP),
         )

@@ -114,6 +114,8 @@ class AiohttpDriver:
             if self._pacing:
                 self._pacing.refused(rest_asked(error) or 0.0)
             raise
+        finally:
+            flow.close()  # now: what a cancelled one shows as waited for would last until it is collected
 
     async def exchange(self, call: Call[Any]) -> Reply:
         """Send one call and return its reply.

@@ -104,6 +104,8 @@ class RequestsDriver:
             if self._pace:
                 self._pace.refused(rest_asked(error) or 0.0)
             raise
+        finally:
+            flow.close()
 
     def exchange(self, call: Call[Any]) -> Reply:
         """Send one call and return its reply.

@@ -23,7 +23,7 @@ from airflow_aluo.task_errors import goes_on
 from airflow_aluo.trigger_events import read_event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from airflow_aluo.hooks.aluo import AluoHook
     from airflow_aluo.protocol.record import EditRecord
@@ -108,23 +108,38 @@ class PhotoEditTrigger(BaseTrigger):
 class PhotoEditBatchTrigger(BaseTrigger):
     """Waits for some edits of a batch and fires one :class:`PhotoEditEvent` with how each has ended.
 
-    It fires when all have ended, or earlier when it has seen as much as an event should carry: Airflow logs
-    whole events and stores them in its database. It never raises.
+    It fires when all have ended, or earlier: when it has seen as much as an event should carry (Airflow logs
+    whole events and stores them in its database), or when those that have ended should wait no longer for the
+    others. It never raises.
 
     :param aluo_conn_id: the Airflow connection of the edits' account.
     :param edits: for each edit Aluo's id, and which fields of its
         :class:`~airflow_aluo.protocol.schedule.WaitRule` are not ``rule``'s.
     :param rule: the fields that all have in common.
+    :param lands_within: seconds after the first end in which the others may end too; ``None``: there is time.
     """
 
-    def __init__(self, *, aluo_conn_id: str, edits: list[list[Any]], rule: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        *,
+        aluo_conn_id: str,
+        edits: list[list[Any]],
+        rule: dict[str, Any],
+        lands_within: float | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's
         self.aluo_conn_id, self.edits, self.rule = aluo_conn_id, edits, rule
+        self.lands_within = lands_within
         self._rules = [(aluo_task_id, WaitRule(**rule | own)) for aluo_task_id, own in edits]
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make this trigger again."""
-        arguments = {"aluo_conn_id": self.aluo_conn_id, "edits": self.edits, "rule": self.rule}
+        arguments = {
+            "aluo_conn_id": self.aluo_conn_id,
+            "edits": self.edits,
+            "rule": self.rule,
+            "lands_within": self.lands_within,
+        }
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -134,20 +149,32 @@ class PhotoEditBatchTrigger(BaseTrigger):
             asyncio.ensure_future(_waited(hook, aluo_task_id, rule, self.log)): aluo_task_id
             for aluo_task_id, rule in self._rules
         }
-        seen: dict[str, Any] = {}
         try:
-            under_way, size = set(waits), 0
-            while under_way and size < MOST_IN_EVENT:
-                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-                for one in done:
-                    if size < MOST_IN_EVENT:
-                        seen[waits[one]] = one.result()
-                        size += len(json.dumps(one.result()))
+            seen = await self._seen(waits)
         finally:
             for one in waits:
                 one.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
         yield PhotoEditEvent({"batch": seen})
+
+    async def _seen(self, waits: Mapping[asyncio.Task[dict[str, Any]], str]) -> dict[str, Any]:
+        """Return how those edits have ended of which the next event tells."""
+        seen: dict[str, Any] = {}
+        size = 0
+        ends: float | None = None
+        under_way = set(waits)
+        while under_way and size < MOST_IN_EVENT:
+            left = None if ends is None else max(ends - time.monotonic(), 0.0)
+            done, under_way = await asyncio.wait(under_way, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            if ends is None and self.lands_within is not None:
+                ends = time.monotonic() + self.lands_within
+            for one in done:
+                if size < MOST_IN_EVENT:
+                    seen[waits[one]] = one.result()
+                    size += len(json.dumps(one.result()))
+        return seen
 
     async def on_kill(self) -> None:
         """Say what becomes of the edits when a person ends the task; see :meth:`PhotoEditTrigger.on_kill`."""

@@ -13,6 +13,7 @@ import pytest
 from airflow_aluo.batch import memory as module
 from airflow_aluo.batch.memory import BatchMemory
 from airflow_aluo.protocol.errors import AluoRequestInvalid
+from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.task_store import TaskStore, TaskStoreError
 from tests.conftest import TaskStateStore
 
@@ -172,6 +173,23 @@ async def test_nothing_that_changes_is_no_write(store: TaskStateStore) -> None:
     assert store.done == []
 
 
+def test_a_store_that_hangs_at_the_end_does_not_hide_what_aluo_has(
+    store: TaskStateStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    store.before = lambda done: time.sleep(1) if done == "set aluo_batch_0_001" else None
+
+    async def run() -> None:
+        kept = memory(store)
+        kept.begin(200)
+        async with kept.writing():
+            kept.later(0, accepted("a", "edit_0"))
+            kept.later(123, accepted("b", "edit_123"))
+
+    asyncio.run(run())
+    assert "not remembered of this batch: edit_123" in caplog.text
+
+
 # --- across tries ----------------------------------------------------------------------------------------
 
 
@@ -238,8 +256,36 @@ def test_edits_that_are_asked_for_no_more_are_named(
     store: TaskStateStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     again = stored(store, accepted("a", "edit_1"), accepted("b", "edit_2"), asked="b")
-    assert list(again.entries) == [0]
+    assert again.entries[0]["aluo_task_id"] == "edit_2"
     assert "asks no more for edits that Aluo has, or may have: edit_1" in caplog.text
+
+
+def test_a_resumed_try_that_asks_for_fewer_changes_nothing(store: TaskStateStore) -> None:
+    stored(store, accepted("a", "1"), accepted("b", "2"), asked="ab")
+    before = dict(store.values)
+    again = memory(store)
+    again.recall(["b"], trusted=True)
+    assert store.values == before
+    assert {one["aluo_task_id"] for one in recalled(store, "ab").entries.values()} == {"1", "2"}
+
+
+def test_what_a_retry_asks_no_more_for_is_kept_behind_the_rest(store: TaskStateStore) -> None:
+    entries = [accepted(name, name) for name in "abc"]
+    entries[1] = intent("b", reported=True)
+    stored(store, *entries, asked="c").begin(1)
+    head = json.loads(store.values["/aluo_batch"])
+    assert (head["edits"], head["kept"]) == (1, 2)
+    validator("stored_batch").validate(head)
+    again = recalled(store, "bca")
+    assert [again.entries[place]["prints"] for place in range(3)] == ["b", "c", "a"]
+    again.begin(3)
+    assert recalled(store, "bca").entries == again.entries
+
+
+def test_what_a_person_who_clears_asks_no_more_for_is_forgotten(store: TaskStateStore) -> None:
+    stored(store, accepted("a", "1"), accepted("b", "2"), asked="ab")
+    recalled(store, "b", max_tries=4).begin(1)
+    assert recalled(store, "b", max_tries=4).entries == {0: accepted("b", "2")}
 
 
 def test_a_clear_is_told_from_a_retry(store: TaskStateStore) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.matrix import run as matrix
 from tests.matrix.rows import CORNERS, LEFT_OUT, LOWEST, LOWEST_AIRFLOW, chosen
 from tests.matrix.run import ROOT, Result, counted
 
@@ -38,6 +39,14 @@ def test_a_row_that_is_none_is_refused_with_those_that_there_are() -> None:
 
 def test_what_is_left_out_is_there() -> None:
     assert [path for path in LEFT_OUT if not (ROOT / path).exists()] == []
+
+
+def test_a_row_that_cannot_go_on_ends_no_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(matrix, "HOME", tmp_path)
+    monkeypatch.setattr(matrix, "UV", tmp_path / "no-uv")
+    result = matrix.run(chosen(["3.3-3.13"])[0])
+    assert "no-uv" in result.failures[0]
+    assert result.job == "not run"
 
 
 def test_passed_skipped_and_failed_are_counted(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import fsspec
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
+from airflow.sdk.execution_time.context import set_current_context
 from airflow.sdk.io import attach
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -488,6 +489,21 @@ def test_one_look_asks_for_a_fresh_address(
     said = "info: the addresses of edit edit_1 had expired; a look at it gave fresh ones"
     assert [line for line in logs if "expired" in line] == [said]
     assert Path(found["files"][0]["path"]).read_bytes() == png
+
+
+def test_a_look_for_a_fresh_address_is_counted(
+    played: Any, tasks: Any, statsd: Any, png: bytes, tmp_path: Path
+) -> None:
+    played.reply(403)
+    played.refuse(429, -3, headers={"Retry-After": "0.5"})
+    played.status("SUCCESS", f"{played.url}/fresh.png")
+    played.reply(200, png)
+    old = edit_record("edit_1", f"{played.url}/old.png")
+    operator = land(old, tmp_path)
+    with set_current_context(tasks.context(operator)):
+        tasks.run(operator)
+    found = statsd.found(dag_id="a_dag", task_id="land", conn_id="aluo_default")
+    assert found == {"aluo.looks": 2, "aluo.refused": 1}
 
 
 def test_a_fresh_address_that_has_expired_too_is_the_end(played: Any, tasks: Any, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The batch over several tries: nothing is paid twice, whatever ended the try before, and nothing is lost."""
 
+import gc
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from airflow_aluo.airflow_names import AirflowFailException, AirflowTaskTimeout
 from airflow_aluo.operators.photo_download import PhotoDownloadOperator
 from airflow_aluo.operators.photo_edit import PhotoEditOperator
 from airflow_aluo.operators.photo_edit_batch import PhotoEditBatchOperator
+from airflow_aluo.protocol.calls import Upload
 from airflow_aluo.protocol.errors import (
     AluoEditFailed,
     AluoEditTimedOut,
@@ -761,6 +763,73 @@ def test_a_resumed_try_submits_nothing_that_was_not_asked_for_before(
     tasks.next_try(cleared=True)
     assert len(tasks.run(task)) == 3
     assert sandbox.accepted == 3
+
+
+def test_a_resumed_try_that_asks_for_fewer_forgets_nothing(sandbox: Any, tasks: Any, tmp_path: Path) -> None:
+    file = tmp_path / "edits.jsonl"
+    lines = [json.dumps({"prompt": f"Make it {n}", "image_urls": [sandbox.photo]}) for n in range(3)]
+    file.write_text("\n".join(lines))
+    task = PhotoEditBatchOperator(task_id="batch", edits=str(file), deferrable=True, poll_interval=0.2)
+    with pytest.raises(TaskDeferred) as deferred:
+        tasks.start(task)
+    event = tasks.event(deferred.value)
+    file.write_text("\n".join(lines[:2]))
+    with pytest.raises(AirflowFailException, match="others than before"):
+        tasks.resume(task, deferred.value.method_name, {"event": event})
+    file.write_text("\n".join(lines))
+    tasks.next_try(cleared=True)
+    assert len(tasks.run(task)) == 3
+    assert sandbox.accepted == 3
+
+
+@WAYS
+def test_a_retry_that_asks_for_fewer_forgets_nothing(
+    sandbox: Any, tasks: Any, batch: Any, *, deferrable: bool
+) -> None:
+    sandbox.fault("edit_fails", prompt="number 0.", times=2)
+    fails(tasks, batch(3, deferrable=deferrable), AluoError, "1 of 3 edits failed")
+    fails(tasks, batch(2, deferrable=deferrable), AluoError, "1 of 2 edits failed")
+    assert len(tasks.run(batch(3, deferrable=deferrable))) == 3
+    assert sandbox.accepted == 5
+    assert twice(sandbox) == []
+
+
+def test_an_edit_that_was_not_tried_is_not_told_as_the_one_before_it(
+    sandbox: Any, tasks: Any, batch: Any
+) -> None:
+    sandbox.fault("edit_fails", prompt="number 0.")
+    fails(tasks, batch(3, on_clear="new"), AluoError, r"1 of 3 edits failed.* 2 are accepted by Aluo")
+    tasks.next_try(cleared=True)
+    sandbox.fault("http_status", status=402, code=-4, times=None)
+    task = batch(3, on_clear="new", on_partial_failure="return", max_in_flight=1)
+    with pytest.raises(AluoOutOfCredits, match="were not tried, nothing was sent for them") as caught:
+        tasks.run(task)
+    assert "accepted by Aluo" not in str(caught.value)
+    summary = tasks.ti.xcoms["batch", "summary"]
+    assert (summary["pictures"], summary["errors"]) == (0, {"AluoOutOfCredits": 3})
+
+
+def test_photos_are_held_no_longer_than_their_submit(played: Any, tasks: Any, tmp_path: Path) -> None:
+    photos = [tmp_path / f"{number}.jpg" for number in range(6)]
+    for photo in photos:
+        photo.write_bytes(PHOTO.read_bytes())
+    held: list[int] = []
+
+    def look() -> None:
+        gc.collect()
+        held.append(sum(isinstance(one, Upload) for one in gc.get_objects()))
+
+    for number in range(len(photos)):
+        played.reply(
+            200, {"code": 0, "success": True, "data": {"taskId": f"edit_{number}", "status": "SUBMITTED"}}
+        )
+    played.status("WORKING", meanwhile=look)
+    played.status("SUCCESS", "https://cdn.example/1.png")
+    edits = [{"prompt": "Make it blue", "image_files": [str(photo)]} for photo in photos]
+    task = PhotoEditBatchOperator(task_id="batch", edits=edits, poll_interval=1)
+    assert len(tasks.run(task)) == len(photos)
+    assert held
+    assert max(held) <= 1  # of the loop that submits
 
 
 # --- what succeeded, and did not land ---------------------------------------------------------------------

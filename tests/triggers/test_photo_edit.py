@@ -11,6 +11,8 @@ from airflow.sdk import BaseHook
 from airflow.triggers.base import DiscrimatedTriggerEvent
 from pydantic import TypeAdapter
 
+from airflow_aluo.hooks.aluo import AluoHook
+from airflow_aluo.metrics import _WAITS
 from airflow_aluo.protocol.errors import (
     AluoConnectionError,
     AluoEditFailed,
@@ -288,6 +290,28 @@ def test_a_batch_fires_when_it_has_seen_as_much_as_an_event_should_carry(played:
     assert MOST_IN_EVENT <= size < 3 * MOST_IN_EVENT
 
 
+@pytest.mark.parametrize("lands_within", [None, 0.0, 0.5])
+def test_edits_that_have_ended_wait_for_others_no_longer_than_they_may(
+    sandbox: Any, lands_within: float | None
+) -> None:
+    hook = AluoHook()
+    quick, slow = (
+        hook.generate(prompt, image_urls=sandbox.photo)["aluo_task_id"] for prompt in ("quick", "slow")
+    )
+    sandbox.fault("word", on="status", word="PROCESSING", prompt="slow", times=None)
+    deadline = time.time() + 2
+    one = PhotoEditBatchTrigger(
+        aluo_conn_id="aluo_default",
+        edits=[[quick, {}], [slow, {}]],
+        rule={"deadline": deadline, "poll_interval": 0.1},
+        lands_within=lands_within,
+    )
+    found = seen(PhotoEditBatchTrigger(**one.serialize()[1]))
+    assert read_event(found[quick]).status == "SUCCESS"
+    assert (slow in found) == (lands_within is None)
+    assert (time.time() < deadline) == (lands_within is not None)
+
+
 def test_a_batch_without_edits_fires_at_once() -> None:
     assert seen(batch()) == {}
 
@@ -300,9 +324,11 @@ async def test_a_cancelled_batch_leaves_no_task_and_no_session_behind(
     waiting = asyncio.ensure_future(anext(one.run()))
     await asyncio.sleep(0.3)
     assert len(asyncio.all_tasks()) > 20
+    assert sum(_WAITS.values()) == 20
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(waiting, 5)
+    assert sum(_WAITS.values()) == 0  # at once, though nothing was collected
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert not shared()._drivers
     assert [str(one.message) for one in recwarn] == []

@@ -70,6 +70,8 @@ class Load:
                 self._clear(one)
             if not told:
                 break
+        else:
+            raise ProcessError(f"still unknown after {CLEARS} clears: {sorted(self.unknown)}")
         self.took += time.monotonic()
         ((self.triggers_left,),) = self.cluster.ask("select count(*) from trigger")
         self._ledger = Ledger(self.aluo.control("GET", "ledger"))
