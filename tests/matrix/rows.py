@@ -50,13 +50,8 @@ class Row:
         day = OF_THEIR_TIME.get(LOWEST if self.lowest else self.airflow)
         of_their_time = ("--exclude-newer", day) if day else ()
         if self.lowest:
-            return (
-                f"apache-airflow=={LOWEST_AIRFLOW}",
-                *LOWEST_WITH,
-                "--resolution",
-                "lowest-direct",
-                *of_their_time,
-            )
+            versions = (f"apache-airflow=={LOWEST_AIRFLOW}", LOWEST_WITH)
+            return (*versions, "--resolution", "lowest-direct", *of_their_time)
         return (f"apache-airflow~={self.airflow}.0", *of_their_time)  # the newest patch
 
 

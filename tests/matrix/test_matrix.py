@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.matrix import run as matrix
-from tests.matrix.rows import CORNERS, LEFT_OUT, LOWEST, LOWEST_AIRFLOW, chosen
+from tests.matrix.rows import CORNERS, LEFT_OUT, LOWEST, LOWEST_AIRFLOW, LOWEST_WITH, chosen
 from tests.matrix.run import ROOT, Result, counted
 
 
@@ -30,6 +30,12 @@ def test_a_row_is_named_by_airflow_and_python_and_gets_the_newest_patch() -> Non
 def test_the_lowest_airflow_is_the_one_that_the_package_asks_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f"apache-airflow>={LOWEST_AIRFLOW}" in project["dependencies"]
+
+
+def test_each_word_that_uv_is_told_is_one() -> None:
+    (row,) = chosen([LOWEST])
+    assert row.options[:2] == (f"apache-airflow=={LOWEST_AIRFLOW}", LOWEST_WITH)
+    assert all(len(word) > 2 for one in chosen([], everything=True) for word in one.options)
 
 
 def test_a_row_that_is_none_is_refused_with_those_that_there_are() -> None:
