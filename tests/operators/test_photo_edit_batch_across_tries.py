@@ -817,7 +817,7 @@ def test_photos_are_held_no_longer_than_their_submit(played: Any, tasks: Any, tm
 
     def look() -> None:
         gc.collect()
-        held.append(sum(isinstance(one, Upload) for one in gc.get_objects()))
+        held.append(sum(type(one) is Upload for one in gc.get_objects()))
 
     for number in range(len(photos)):
         played.reply(
