@@ -810,14 +810,15 @@ def test_an_edit_that_was_not_tried_is_not_told_as_the_one_before_it(
 
 
 def test_photos_are_held_no_longer_than_their_submit(played: Any, tasks: Any, tmp_path: Path) -> None:
-    photos = [tmp_path / f"{number}.jpg" for number in range(6)]
+    photos = [tmp_path / f"held-{number}.jpg" for number in range(6)]
     for photo in photos:
         photo.write_bytes(PHOTO.read_bytes())
     held: list[int] = []
 
     def look() -> None:
         gc.collect()
-        held.append(sum(type(one) is Upload for one in gc.get_objects()))
+        uploads = [one for one in gc.get_objects() if type(one) is Upload]
+        held.append(sum(one.name.startswith("held-") for one in uploads))
 
     for number in range(len(photos)):
         played.reply(
