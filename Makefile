@@ -40,7 +40,7 @@ test: $(VENV)/.dev ## Run all tests, with the coverage of every process that the
 chaos: $(VENV)/.dev ## Kill, cut and clear a real Airflow at work, and see what is paid (7 minutes)
 	$(BIN)/python -m pytest -q tests/chaos $(ARGS)
 
-cluster-test: $(VENV)/.cluster ## Work and shake a cluster: PostgreSQL, Redis, Celery, two of each (11 minutes)
+cluster-test: $(VENV)/.cluster ## Work and shake a cluster: PostgreSQL, Redis, Celery, two of each (13 minutes)
 	$(BIN)/python -m pytest -q tests/cluster $(ARGS)
 
 matrix: $(VENV)/.dev ## Tests and main job on each Airflow and Python (hour; ARGS="3.2-3.13": one row, --all: all)

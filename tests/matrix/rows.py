@@ -22,7 +22,7 @@ LEFT_OUT = {
     "tests/airflow": "starts a real Airflow, as the row's main job does",
     "tests/browser": "drives a browser through a real Airflow",
     "tests/chaos": "takes minutes of a real Airflow in trouble",
-    "tests/cluster": "takes eleven minutes of an Airflow of many processes",
+    "tests/cluster": "takes 13 minutes of an Airflow of many processes",
     "tests/benchmarks": "measures",
     "tests/demo": "starts a real Airflow again and again, to kill it",
     "tests/test_scale_simulation.py": "takes minutes of arithmetic, and asks nothing of Airflow",
