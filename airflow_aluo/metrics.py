@@ -40,8 +40,8 @@ _LONGEST: Final = 200
 
 #: Edits that are waited for in this process, by gauge.
 _WAITS: Final[Counter[Gauge]] = Counter()
-#: Kinds of errors that were said.
-_SAID: Final[set[str]] = set()
+#: What was said, and of which kinds of errors.
+_SAID: Final[set[tuple[str, str]]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,8 @@ def _send(how: str, name: str, *value: Any, tags: Mapping[str, str]) -> None:
 
 def _say(error: Exception, what: str = "metrics cannot be sent") -> None:
     kind = type(error).__name__
-    if kind not in _SAID:
-        _SAID.add(kind)
+    if (what, kind) not in _SAID:
+        _SAID.add((what, kind))
         _log.warning("%s, which harms nothing else: %s: %s", what, kind, error)
 
 

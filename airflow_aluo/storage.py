@@ -51,7 +51,7 @@ def load_photos(addresses: Sequence[str]) -> list[Upload]:
             uploads.append(_load_photo(address))
         except Exception as error:  # noqa: BLE001  # each store has errors of its own
             why = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            if isinstance(error, NOT_THERE) or "://" not in address or address.startswith("file://"):
+            if isinstance(error, NOT_THERE) or local_path(address) is not None:
                 expected = f"a picture that this worker can read ({why})"
                 problems.append(Problem(f"image_files[{index}]", shown(address), expected))
             else:

@@ -167,10 +167,12 @@ def test_logs_of_tasks_lie_in_the_object_store(played: Played) -> None:
 
 
 def test_the_parts_log_json(played: Played) -> None:
-    for part in ("scheduler", "triggerer-left", "worker-left"):
-        lines = (played.cluster.logs / f"{part}.log").read_text().splitlines()
+    # One triggerer may get all the work, and the other say little.
+    for part in ("scheduler", "triggerer-*", "worker-left"):
+        logs = list(played.cluster.logs.glob(f"{part}.log"))
+        lines = [line for log in logs for line in log.read_text().splitlines()]
         told = [json.loads(line) for line in lines if line.startswith("{")]
-        assert len(told) > 2, part  # a triggerer that got no work says little
+        assert len(told) > 5, part
         assert all(one["event"] for one in told), part
 
 

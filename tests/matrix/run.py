@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,8 +30,7 @@ UV = Path(sys.executable).with_name("uv")
 #: this package itself is warned of is one, on each version.
 KINDS = ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
 WARNINGS = [
-    "error",
-    "ignore:Using `httpx` with `starlette.testclient`",  # see pyproject.toml
+    *tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["filterwarnings"],
     *(f"default::{kind}" for kind in KINDS),
     *(f"error::{kind}:airflow_aluo" for kind in KINDS),
 ]
