@@ -2,9 +2,10 @@
 
 A flow is a generator: it yields a :class:`~airflow_aluo.protocol.calls.Call` and is sent the
 :class:`~airflow_aluo.protocol.replies.Reply` (or has an
-:class:`~airflow_aluo.protocol.errors.AluoConnectionError` thrown in), or yields a :class:`Pause` and is
-sent nothing. What it returns is the conversation's result. Who moves the bytes and who sleeps is the
-driver's business (``transport.py``): the worker's is ``requests``, the triggerer's ``aiohttp``.
+:class:`~airflow_aluo.protocol.errors.AluoConnectionError` thrown in, or whatever broke the call off), or
+yields a :class:`Pause` and is sent nothing. What it returns is the conversation's result. Who moves the bytes
+and who sleeps is the driver's business (``transport/``): the worker's is ``requests``, the triggerer's
+``aiohttp``.
 """
 
 from __future__ import annotations
@@ -180,8 +181,11 @@ def once(call: Call[T], senses: Senses) -> Flow[T]:
     """Send one call once and read its answer."""
     try:
         reply = yield call
-    except AluoConnectionError as error:
-        if call.looks and error.sent:
+    except GeneratorExit:  # given up before its turn
+        raise
+    except BaseException as error:
+        sent = not isinstance(error, AluoConnectionError) or error.sent
+        if call.looks and sent:
             senses.tally.looked()
         raise
     if call.looks:

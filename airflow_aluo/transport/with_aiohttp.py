@@ -105,7 +105,7 @@ class AiohttpDriver:
                 turn_taken = False
                 try:
                     value = await self.exchange(wanted)
-                except AluoError as error:
+                except BaseException as error:  # noqa: BLE001  # what breaks a call off, too: it was sent
                     step, value = flow.throw, error
         except StopIteration as end:
             result: T = end.value

@@ -95,7 +95,7 @@ class RequestsDriver:
                     self._pace.take()
                 try:
                     value = self.exchange(wanted)
-                except AluoError as error:
+                except BaseException as error:  # noqa: BLE001  # what breaks a call off, too: it was sent
                     step, value = flow.throw, error
         except StopIteration as end:
             result: T = end.value

@@ -1,6 +1,7 @@
 """Flows are played by hand: a reply is sent or an error thrown in, a pause moves the clock."""
 
 import json
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -857,6 +858,24 @@ def test_only_a_look_is_told_as_one() -> None:
     for call in (calls.probe("edit_1"), calls.picture("https://cdn.aluo.ai/1.png", lambda _: list)):
         world.play(flows.once(call, world.senses), [lost()])
         world.play(flows.once(call, world.senses), [SUCCESS])
+    assert tally.notes == []
+
+
+@pytest.mark.parametrize("broke_off", [KeyboardInterrupt(), CancelledError(), ValueError("a bug")], ids=repr)
+def test_a_look_that_was_broken_off_is_told(broke_off: BaseException) -> None:
+    tally = Heard()
+    flow = flows.once(calls.status("edit_1"), World(tally=tally).senses)
+    next(flow)
+    with pytest.raises(type(broke_off)):
+        flow.throw(broke_off)
+    assert tally.notes == ["looked"]
+
+
+def test_a_look_that_was_given_up_before_its_turn_is_not_told() -> None:
+    tally = Heard()
+    flow = flows.once(calls.status("edit_1"), World(tally=tally).senses)
+    next(flow)
+    flow.close()
     assert tally.notes == []
 
 

@@ -31,6 +31,7 @@ from airflow_aluo.protocol.errors import AluoError
 from airflow_aluo.protocol.flows import Pause, Senses
 from airflow_aluo.protocol.photo_edit import PhotoEdit
 from airflow_aluo.protocol.schedule import RetryRule
+from airflow_aluo.protocol.tally import Tally
 from airflow_aluo.transport.with_aiohttp import AiohttpDriver
 from airflow_aluo.transport.with_requests import RequestsDriver
 
@@ -317,9 +318,9 @@ class Client:
         return caught.value
 
 
-def senses() -> Senses:
+def senses(tally: Tally | None = None) -> Senses:
     """Return a clock that goes two seconds at each look, and dice that always show 0."""
-    return Senses(now=itertools.count(0.0, 2.0).__next__, dice=lambda: 0.0)
+    return Senses(now=itertools.count(0.0, 2.0).__next__, dice=lambda: 0.0, tally=tally or Tally())
 
 
 def submitting(edit: PhotoEdit = EDIT, uploads: Sequence[calls.Upload] = ()) -> Flow[Acceptance]:

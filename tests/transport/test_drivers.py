@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import os
 import re
+import signal
 import threading
 import time
 import tracemalloc
@@ -13,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_aluo.pace.account_pace import AccountPace
+from airflow_aluo.pace.line import Kind
 from airflow_aluo.protocol import calls, flows
 from airflow_aluo.protocol.errors import (
     AluoError,
@@ -24,7 +29,10 @@ from airflow_aluo.protocol.errors import (
 )
 from airflow_aluo.protocol.photo_edit import PhotoEdit
 from airflow_aluo.protocol.replies import Phase
+from airflow_aluo.protocol.tally import Tally
+from airflow_aluo.transport.turns import Turns
 from airflow_aluo.transport.wire import MAX_REDIRECTS, MAX_REPLY_BYTES
+from airflow_aluo.transport.with_aiohttp import AiohttpDriver
 from tests.transport.conftest import (
     ACCEPTED,
     EDIT,
@@ -73,6 +81,46 @@ def test_both_drivers_take_a_reply_for_the_same_answer(
 
 def test_there_are_recorded_replies() -> None:
     assert len(REPLIES) > 20
+
+
+class Looks(Tally):
+    """Counts looks."""
+
+    count = 0
+
+    def looked(self) -> None:
+        self.count += 1
+
+
+def test_a_look_that_is_broken_off_while_it_is_under_way_is_counted(
+    client: Client, serve: Callable[..., Server]
+) -> None:
+    def interrupts(conversation: Conversation) -> None:
+        conversation.request()
+        os.kill(os.getpid(), signal.SIGINT)  # asyncio.run() turns it into a cancellation
+        conversation.until_gone()
+
+    server, looks = serve(interrupts), Looks()
+    flow = flows.send(calls.status("edit-1"), RULE, senses(looks))
+    with pytest.raises(KeyboardInterrupt):
+        client.drive(account(server.url), flow)
+    assert (looks.count, len(server.requests)) == (1, 1)
+
+
+async def test_a_look_that_is_cancelled_before_its_turn_is_not_counted(serve: Callable[..., Server]) -> None:
+    server, looks = serve(http(200, SUCCEEDED)), Looks()
+    of = account(server.url)
+    turns = Turns(AccountPace(of.requests_per_minute, time.monotonic))
+    while turns.pace.delay() <= 0:
+        await turns.take(Kind.LOOK)
+    async with AiohttpDriver(of, turns) as driver:
+        look = asyncio.create_task(driver.run(flows.once(calls.status("edit-1"), senses(looks))))
+        while not turns.pace.waiting:  # noqa: ASYNC110  # nobody tells
+            await asyncio.sleep(0)
+        look.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await look
+    assert (looks.count, server.connections) == (0, 0)
 
 
 def test_both_drivers_wait_as_a_reply_asks(client: Client, serve: Callable[..., Server]) -> None:
