@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_aluo.protocol import account
-from airflow_aluo.protocol.errors import AluoRequestInvalid, AluoUnauthorized, Problem
+from airflow_aluo.protocol.errors import AluoError, AluoRequestInvalid, AluoUnauthorized, Problem
+from airflow_aluo.protocol.waiting import missing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +29,9 @@ FRESH: Final = 30.0
 JUST_NOW: Final = 1.0
 
 #: Is told with the connection's id.
-ANOTHER_KEY: Final = "the key was refused (401); connection %r has another one by now: going on with it"
+ANOTHER_KEY: Final = (
+    "Aluo refused the key, or knew no such edit by it; connection %r has another one by now: going on with it"
+)
 
 #: What was read by connection, in each event loop, and when that began; while it is read, a future, which
 #: must not stay, for it would keep the event loop from being forgotten.
@@ -71,7 +74,7 @@ async def recently_read(aluo_conn_id: str, ask: Callable[[], Awaitable[Account]]
 
 
 def forget(aluo_conn_id: str, refused: Account) -> None:
-    """Read the connection anew next time: Aluo refuses its key, and it may be mended by then.
+    """Read the connection anew next time: its key is the wrong one, and it may be mended by then.
 
     What names another key, was read just now or is being read is kept: thousands of triggers are refused
     together.
@@ -90,7 +93,7 @@ def while_keys_change(
     anew: Callable[[], object],
     tell: Callable[[], object],
 ) -> T:
-    """Ask; and again where Aluo refuses the key, and the connection names another one by then.
+    """Ask; and again where the key is the wrong one, and the connection names another by then.
 
     So a wait outlives a key that is rotated: its edit is the account's, not the key's.
 
@@ -102,7 +105,9 @@ def while_keys_change(
         before = named()
         try:
             return ask()
-        except AluoUnauthorized:
+        except AluoError as error:
+            if not tells_of_the_key(error):
+                raise
             anew()
             if not _has_another_key(before, named()):
                 raise
@@ -120,11 +125,18 @@ async def awhile_keys_change(
         before = await named()
         try:
             return await ask()
-        except AluoUnauthorized:
+        except AluoError as error:
+            if not tells_of_the_key(error):
+                raise
             anew()
             if not _has_another_key(before, await named()):
                 raise
             tell()
+
+
+def tells_of_the_key(error: AluoError) -> bool:
+    """Tell whether all may be well with another key: this one is refused, or another account's."""
+    return isinstance(error, AluoUnauthorized) or missing(error)
 
 
 def _has_another_key(before: Account, now: Account) -> bool:

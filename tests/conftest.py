@@ -41,6 +41,12 @@ settings.load_profile("patient")
 _FOLDER = Path(__file__).with_name("replies")
 
 
+@pytest.fixture(autouse=True)
+def _triggers_fire_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to hear first that a task has left its worker: there is none."""
+    monkeypatch.setattr("airflow_aluo.triggers.photo_edit.SHORTEST_ABSENCE", 0.0)
+
+
 @pytest.fixture(scope="session")
 def recorded() -> Callable[..., Reply]:
     """Return a function that reads ``tests/replies/<case>/<http_status>.*``."""

@@ -17,7 +17,13 @@ from airflow.secrets.local_filesystem import LocalFilesystemBackend
 from airflow_aluo import accounts
 from airflow_aluo.accounts import FRESH, JUST_NOW, recently_read
 from airflow_aluo.protocol.account import Account
-from airflow_aluo.protocol.errors import AluoRequestInvalid, AluoUnauthorized
+from airflow_aluo.protocol.errors import (
+    AluoConnectionError,
+    AluoError,
+    AluoRequestInvalid,
+    AluoRequestRejected,
+    AluoUnauthorized,
+)
 
 
 def account(key: str = "sk-one", base_url: str = "https://aluo.example") -> Account:
@@ -203,8 +209,9 @@ def test_a_connection_in_a_file_gives_the_same_account_in_each_form(
 class Aluo:
     """Takes one key; connections name another one after each look into them."""
 
-    def __init__(self, takes: str, *named: str) -> None:
+    def __init__(self, takes: str, *named: str, refusal: AluoError | None = None) -> None:
         self.takes, self.named = takes, list(named)
+        self.refusal = refusal or AluoUnauthorized("no", http_status=401)
         self.asked: list[str] = []
         #: With which keys the asking had begun when it was told that there is another.
         self.told: list[list[str]] = []
@@ -222,7 +229,7 @@ class Aluo:
     def ask(self) -> str:
         self.asked.append(self.named[0])
         if self.named[0] != self.takes:
-            raise AluoUnauthorized("no", http_status=401)
+            raise self.refusal
         return "done"
 
 
@@ -245,13 +252,30 @@ def while_keys_change(request: pytest.FixtureRequest) -> Callable[[Aluo], str]:
     return in_a_worker if request.param == "sync" else in_a_loop
 
 
-def test_who_is_refused_asks_again_as_long_as_the_connection_names_another_key(
-    while_keys_change: Callable[[Aluo], str],
+@pytest.mark.parametrize(
+    "refusal",
+    [AluoUnauthorized("no", http_status=401), AluoRequestRejected("no such edit", http_status=404)],
+    ids=["a key that is refused", "a key of another account"],
+)
+def test_whose_key_is_the_wrong_one_asks_again_as_long_as_the_connection_names_another(
+    while_keys_change: Callable[[Aluo], str], refusal: AluoError
 ) -> None:
-    aluo = Aluo("sk-three", "sk-one", "sk-two", "sk-three")
+    aluo = Aluo("sk-three", "sk-one", "sk-two", "sk-three", refusal=refusal)
     assert while_keys_change(aluo) == "done"
     assert aluo.asked == ["sk-one", "sk-two", "sk-three"]
     assert aluo.told == [["sk-one"], ["sk-one", "sk-two"]]
+
+
+@pytest.mark.parametrize(
+    "error", [AluoRequestRejected("bad", http_status=400), AluoConnectionError("cut", sent=True)], ids=repr
+)
+def test_what_no_key_can_mend_is_not_asked_again(
+    while_keys_change: Callable[[Aluo], str], error: AluoError
+) -> None:
+    aluo = Aluo("sk-two", "sk-one", "sk-two", refusal=error)
+    with pytest.raises(type(error)):
+        while_keys_change(aluo)
+    assert (aluo.asked, aluo.told) == (["sk-one"], [])
 
 
 def test_a_key_that_stays_refused_is_asked_with_once(while_keys_change: Callable[[Aluo], str]) -> None:

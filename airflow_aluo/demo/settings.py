@@ -117,7 +117,8 @@ def _settings(home: Path, airflow_home: Path, dags_folder: Path, port: int) -> d
             "hostname_callable": "socket.gethostname",
         },
         "database": {
-            "sql_alchemy_conn": f"sqlite:///{airflow_home / 'airflow.db'}",
+            # Whoever finds it locked waits, in seconds: on a busy machine the default of five is short.
+            "sql_alchemy_conn": f"sqlite:///{airflow_home / 'airflow.db'}?timeout=25",
             # LocalAirflow makes the database while the API server still reads code.
             "check_migrations": "False",
         },

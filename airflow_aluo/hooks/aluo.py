@@ -269,8 +269,9 @@ class AluoHook(BaseHook):
         async with shared().driver(account) as driver:
             try:
                 return await driver.run(conversation(self._senses(shared().turns(account).pace)))
-            except AluoUnauthorized:
-                accounts.forget(self.aluo_conn_id, account)
+            except AluoError as error:
+                if accounts.tells_of_the_key(error):
+                    accounts.forget(self.aluo_conn_id, account)
                 raise
 
     def order(self, edit: PhotoEdit, uploads: Sequence[Upload], senses: Senses) -> Flow[EditRecord]:

@@ -50,9 +50,10 @@ BACKSTOP: Final = 600.0
 #: Shortest pause between two looks, in seconds, whatever the interval says: nobody is hammered.
 MIN_PAUSE: Final = 0.1
 
-#: Shortest pause, in seconds, for which a task is rescheduled. Airflow 3.3.2 may queue a task anew before it
-#: has processed its last end, take it for lost, and fail it (seen with pauses up to 3 s).
-SHORTEST_RESCHEDULE: Final = 5.0
+#: Shortest time, in seconds, for which a task leaves its worker, to be rescheduled or by a deferral. Airflow
+#: 3.3.2 may queue a task anew before it has processed its last end, take it for lost, and fail it (seen with
+#: up to 3 s).
+SHORTEST_ABSENCE: Final = 5.0
 
 #: Seconds for which an edit is waited for: twenty times what the vendor calls usual.
 DEFAULT_TIMEOUT: Final = 600.0

@@ -30,7 +30,7 @@ from airflow_aluo.protocol.schedule import (
     DEFAULT_TIMEOUT,
     DEFAULT_TOLERATED_FAILURES,
     MIN_PAUSE,
-    SHORTEST_RESCHEDULE,
+    SHORTEST_ABSENCE,
     WaitRule,
 )
 from airflow_aluo.task_errors import goes_on
@@ -133,7 +133,7 @@ class PhotoEditStatusSensor(BaseSensorOperator):
 
         if not wait.progress.looks:  # what is not remembered follows from the time
             wait.progress.looks = rule.looks_by(time.time())
-        longest = MIN_PAUSE if self.deferrable else SHORTEST_RESCHEDULE
+        longest = MIN_PAUSE if self.deferrable else SHORTEST_ABSENCE
         found = self._hook(pending).stay(pending, rule, wait.progress, shorter_than=longest)
         if not isinstance(found, Pause):
             return self._finished(context, found)

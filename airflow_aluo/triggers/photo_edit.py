@@ -16,7 +16,7 @@ from airflow_aluo.protocol import record
 from airflow_aluo.protocol.errors import AluoError, AluoRateLimited, dump
 from airflow_aluo.protocol.flows import NO_ANSWER
 from airflow_aluo.protocol.replies import Phase
-from airflow_aluo.protocol.schedule import WaitRule
+from airflow_aluo.protocol.schedule import SHORTEST_ABSENCE, WaitRule
 from airflow_aluo.protocol.schemas import validator
 from airflow_aluo.protocol.waiting import succeeded
 from airflow_aluo.task_errors import goes_on
@@ -87,7 +87,10 @@ class PhotoEditTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
-        yield PhotoEditEvent(await self._outcome())
+        began = time.monotonic()
+        outcome = await self._outcome()
+        await _until_airflow_knows(began)
+        yield PhotoEditEvent(outcome)
 
     async def on_kill(self) -> None:
         """Say what becomes of the edit when a person ends the task: there is no way to cancel it.
@@ -144,6 +147,7 @@ class PhotoEditBatchTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire once."""
+        began = time.monotonic()
         hook = functools.cache(functools.partial(_hook, self, self.aluo_conn_id))
         waits = {
             asyncio.ensure_future(_waited(hook, aluo_task_id, rule, self.log)): aluo_task_id
@@ -155,6 +159,7 @@ class PhotoEditBatchTrigger(BaseTrigger):
             for one in waits:
                 one.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+        await _until_airflow_knows(began)
         yield PhotoEditEvent({"batch": seen})
 
     async def _seen(self, waits: Mapping[asyncio.Task[dict[str, Any]], str]) -> dict[str, Any]:
@@ -183,6 +188,14 @@ class PhotoEditBatchTrigger(BaseTrigger):
             "them; what the task does next about them stands in its own log",
             len(self.edits),
         )
+
+
+async def _until_airflow_knows(began: float) -> None:
+    """Leave Airflow time to hear that the task has left its worker.
+
+    :param began: when the trigger did, by the monotonic clock.
+    """
+    await asyncio.sleep(max(began + SHORTEST_ABSENCE - time.monotonic(), 0.0))
 
 
 def _hook(trigger: BaseTrigger, aluo_conn_id: str) -> AluoHook:

@@ -51,7 +51,8 @@ class Nights:
 
     def pass_by(self) -> list[Any]:
         """Let a night pass and return its runs: midnight may have just started one, too."""
-        before = {run["dag_run_id"] for run in self.runs(NIGHTLY)}
+        # One that the schedule has just started may take the photos: it is of this night.
+        before = {run["dag_run_id"] for run in self.runs(NIGHTLY) if run["state"] in ENDED}
         self.airflow.trigger(NIGHTLY)
         runs = wait_until(lambda: (found := self.runs(NIGHTLY)) and _all_ended(found) and found)
         return [run for run in runs if run["dag_run_id"] not in before]

@@ -65,6 +65,10 @@ def test_a_wrong_argument_shows_as_an_import_error_and_names_all_that_is_wrong(a
             time.sleep(0.3)
     finally:
         file.unlink()
+    deadline = time.monotonic() + 60
+    while airflow.import_errors():
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
     (trace,) = errors.values()
     assert "aspect_ratio: '2:1'; expected one of 1:1, 3:2" in trace
     assert "image_urls[0]: 'ftp://example.com/a.jpg'; expected an address that begins with http" in trace

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -61,11 +62,17 @@ def servers() -> None:
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
     """A folder that PostgreSQL's own user may pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="aluo-cluster-"))
+    usual = ("/tmp", "/var/tmp")  # noqa: S108  # a folder of our own is made there
+    places = [place for place in (tempfile.gettempdir(), *usual) if _others_may_pass(Path(place))]
+    folder = Path(tempfile.mkdtemp(prefix="aluo-cluster-", dir=places[0] if places else None))
     folder.chmod(0o711)
     yield folder
     if not os.environ.get("KEEP_CLUSTER"):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _others_may_pass(folder: Path) -> bool:
+    return all(part.is_dir() and part.stat().st_mode & stat.S_IXOTH for part in (folder, *folder.parents))
 
 
 @pytest.fixture(scope="session")

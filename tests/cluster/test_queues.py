@@ -9,9 +9,9 @@ from fleet.cluster import Cluster
 from fleet.parts import LEFT, RIGHT
 
 #: Seconds that each edit takes: long enough to see who waits.
-EDIT_SECONDS = 15.0
+EDIT_SECONDS = 45.0
 #: Seconds for the run.
-PATIENCE = 180.0
+PATIENCE = 300.0
 
 Places = dict[str, set[str]]
 

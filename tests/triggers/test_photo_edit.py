@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter
 
 from airflow_aluo.hooks.aluo import AluoHook
 from airflow_aluo.metrics import _WAITS
+from airflow_aluo.protocol import schedule
 from airflow_aluo.protocol.errors import (
     AluoConnectionError,
     AluoEditFailed,
@@ -65,6 +67,18 @@ def test_a_trigger_is_made_again_from_what_it_says_of_itself() -> None:
 def test_an_argument_that_is_not_known_is_refused() -> None:
     with pytest.raises(TypeError, match="key"):
         trigger(key="sk-1")
+
+
+@pytest.mark.parametrize("make", [trigger, lambda: batch(("edit_1", {}))], ids=["edit", "batch"])
+async def test_it_fires_only_once_airflow_has_surely_heard_that_the_task_left_its_worker(
+    played: Any, monkeypatch: pytest.MonkeyPatch, make: Callable[[], Any]
+) -> None:
+    assert schedule.SHORTEST_ABSENCE == 5.0
+    monkeypatch.setattr("airflow_aluo.triggers.photo_edit.SHORTEST_ABSENCE", 0.7)
+    played.status("SUCCESS", PICTURE)
+    began = time.monotonic()
+    assert "SUCCESS" in json.dumps((await anext(make().run())).payload)
+    assert time.monotonic() - began >= 0.7
 
 
 def test_the_deadline_is_wall_clock_and_survives_a_restart(played: Any, clock: Any) -> None:

@@ -60,3 +60,6 @@ with DAG("told", schedule=None, catchup=False):
 
 with DAG("rotated", schedule=None, catchup=False):
     a_bit_of_everything("aluo_rotated", "rotate me")
+
+with DAG("refused", schedule=None, catchup=False):
+    a_bit_of_everything("aluo_refused", "refuse me")

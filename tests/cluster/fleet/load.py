@@ -23,7 +23,7 @@ ENVIRONMENT = {
     for name, task in (("MAPPED", "edit"), ("SENSORS", "submit"), ("BATCH", "batch"))
 }
 #: Seconds.
-PATIENCE, LOOK_INTERVAL = 540.0, 1.0
+PATIENCE, LOOK_INTERVAL = 1200.0, 1.0
 #: How often a person clears what failed with an unknown outcome: the first clear may only be told so.
 CLEARS = 3
 #: Seconds after the first request in which the processes may still learn from each other's refusals.
@@ -140,7 +140,7 @@ class Load:
         command = [sys.executable, "-m", "airflow", "aluo", "unknown", "--json"]
         environment = {**self.cluster.environment, "CLUSTER_HOST": "console"}
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command, env=environment, capture_output=True, text=True, check=False, timeout=180
         )
         if done.returncode not in (0, 3):
             raise ProcessError(f"airflow aluo unknown ended with {done.returncode}: {done.stderr[-2000:]}")
