@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -33,6 +34,9 @@ for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFL
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="aluo-tests-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+# A shell's job in the background ignores it, and so would every process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says something about the machine, nothing about the code.
 settings.register_profile("patient", deadline=None)

@@ -240,6 +240,7 @@ class LocalAirflow:
             health = self.rest.healthy()
             return all(health.get(part, False) for part in parts)
 
+        self._wait(self.rest.answers_workers, START_TIMEOUT, "Airflow's answer to workers", "api-server")
         self._wait(healthy, START_TIMEOUT, "Airflow's start", "api-server")
 
     def _migrate(self, airflow_home: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import requests
 
-#: Seconds for one answer. On a busy machine the API server may need a few.
-TIMEOUT = 30.0
+#: Seconds for one answer. On a busy machine the API server may need many.
+TIMEOUT = 120.0
 #: Seconds after which a token is asked for anew; Airflow's live for a day.
 TOKEN_AGE = 3600.0
 
@@ -64,6 +64,17 @@ class Rest:
         except (requests.RequestException, RestError):
             return {}
         return {part: state.get("status") == "healthy" for part, state in health.items()}
+
+    def answers_workers(self) -> bool:
+        """Whether the API server answers workers: their first call makes it build what answers them.
+
+        That takes seconds, and a minute on a busy machine, in which nobody else is answered either (3.3.2).
+        """
+        try:
+            self._session.get(f"{self.url}/execution/health", timeout=TIMEOUT)
+        except requests.RequestException:
+            return False
+        return True
 
     def _log_in(self) -> None:
         if time.monotonic() < self._token_until:

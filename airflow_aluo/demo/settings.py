@@ -117,8 +117,7 @@ def _settings(home: Path, airflow_home: Path, dags_folder: Path, port: int) -> d
             "hostname_callable": "socket.gethostname",
         },
         "database": {
-            # Whoever finds it locked waits, in seconds: on a busy machine the default of five is short.
-            "sql_alchemy_conn": f"sqlite:///{airflow_home / 'airflow.db'}?timeout=25",
+            "sql_alchemy_conn": f"sqlite:///{airflow_home / 'airflow.db'}",
             # LocalAirflow makes the database while the API server still reads code.
             "check_migrations": "False",
         },

@@ -119,7 +119,7 @@ def test_five_thousand_come_and_go_and_nothing_grows(serve: Callable[..., Server
     server = serve(lambda conversation: conversation.until_gone())
 
     async def come_and_go() -> None:
-        of = fast(server.url, 10)
+        of = fast(server.url, 0.1)
         turns = shared().turns(of)
         while turns.pace.delay() <= 0:
             await turns.take(Kind.LOOK)
