@@ -34,23 +34,25 @@ class Thumbnails:
         :param owner: who may see it, in a word: what is kept for one is not given to another.
         :raises NoPicture: it cannot be had.
         """
-        for key, source in zip(keys(picture, side, owner), picture.sources, strict=True):
-            if (kept := await asyncio.to_thread(self._shelf.get, key)) is not None:
-                return kept, source
         key = ".".join(keys(picture, side, owner))
         under_way = self._under_way.setdefault(asyncio.get_running_loop(), {})
         if key not in under_way:
-            task = asyncio.create_task(self._make(picture, side, owner))
+            # The shelf is asked within it: who had asked it first, and heard of nothing, might go on only
+            # when others have made the thumbnail and are done, and would make it again.
+            task = asyncio.create_task(self._kept_or_made(picture, side, owner))
             under_way[key] = task
             task.add_done_callback(lambda done: _forget(under_way, key, done))
         return await asyncio.shield(under_way[key])  # whoever goes away does not take it from the others
 
-    async def _make(self, picture: Wanted, side: int, owner: str) -> tuple[bytes, Source]:
+    async def _kept_or_made(self, picture: Wanted, side: int, owner: str) -> tuple[bytes, Source]:
+        known = keys(picture, side, owner)
+        for key, source in zip(known, picture.sources, strict=True):
+            if (kept := await asyncio.to_thread(self._shelf.get, key)) is not None:
+                return kept, source
         # Not looked at first: to tell what some formats are takes as long as to make them small.
         file, source, content = await first(picture, lambda file: made(file, side, picture.formats))
         file.close()
-        key = keys(picture, side, owner)[picture.sources.index(source)]
-        await asyncio.to_thread(self._shelf.put, key, content)
+        await asyncio.to_thread(self._shelf.put, known[picture.sources.index(source)], content)
         return content, source
 
 

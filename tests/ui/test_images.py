@@ -31,6 +31,32 @@ async def test_many_who_ask_at_the_same_time_share_the_work(tmp_path: Path, play
     assert len(played.requests) == 1
 
 
+async def test_who_hears_late_that_nothing_is_kept_does_not_make_it_again(
+    tmp_path: Path, played: Played
+) -> None:
+    made = threading.Event()
+
+    class Slow(Shelf):
+        """Answers the second question only once the first has led to a thumbnail."""
+
+        asked = 0
+
+        def get(self, key: str) -> bytes | None:
+            self.asked += 1
+            late, found = self.asked > 1, super().get(key)
+            assert not late or made.wait(60)
+            return found
+
+    played.reply(200, picture(900, 900))
+    thumbnails = Thumbnails(Slow(tmp_path / "shelf"))
+    one = after(result_urls=[f"{played.url}/a.png"])
+    first, second = (asyncio.create_task(thumbnails.get(one, 480, "a_dag")) for _ in range(2))
+    content, _ = await first
+    made.set()
+    assert (await second)[0] == content
+    assert len(played.requests) == 1
+
+
 async def test_who_goes_away_does_not_take_the_picture_from_the_others(
     tmp_path: Path, played: Played
 ) -> None:
