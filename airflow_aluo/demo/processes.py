@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 GRACE = 5.0
 #: Seconds for what is left in a session after its leader has ended.
 REST_GRACE = 2.0
-#: Seconds that a demo which was just stopped or killed may need to free its folder.
-LOCK_TIMEOUT = 20.0
+#: Seconds that a demo which was just stopped or killed may need to free its folder on a busy machine.
+LOCK_TIMEOUT = 60.0
 #: Seconds between two looks at what still runs.
 LOOK_INTERVAL = 0.05
 #: What ends a command. No process may start unnoticed while one of them is handled.

@@ -35,7 +35,7 @@ def family(log: Path) -> list[psutil.Process]:
     return [psutil.Process(int(pid)) for pid in log.read_text().split()]
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 15) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, f"not so after {seconds} s"

@@ -50,6 +50,7 @@ def test_a_free_port_is_one_that_can_be_bound() -> None:
     port = free_port()
     assert port in PORTS
     with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Airflow's server does it
         server.bind(("127.0.0.1", port))
 
 
