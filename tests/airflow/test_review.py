@@ -14,7 +14,7 @@ from airflow_aluo.demo.local_airflow import LocalAirflow, task_name
 from airflow_aluo.demo.settings import USER
 from airflow_aluo.protocol import record
 from airflow_aluo.protocol.schemas import validator
-from tests.which_airflow import WAITING
+from tests.questions import wait_for_question
 
 SET, EACH = "aluo_review", "aluo_review_each"
 
@@ -40,16 +40,7 @@ class Run:
 
     def question(self, task_id: str, map_index: int = -1) -> Any:
         """Wait for a review and return what it asks."""
-        self.wait_until(task_id, WAITING, map_index)
-        # Whoever answers before the scheduler has heard that the task waits makes Airflow take it for lost.
-        heard = (
-            f"TaskInstance Finished: dag_id={self.dag_id}, task_id={task_id}, run_id={self.run_id}, "
-            f"map_index={map_index},"
-        )
-        deadline = time.monotonic() + 120
-        while heard not in (self.airflow.logs / "scheduler.log").read_text(errors="replace"):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_for_question(self.airflow, self.dag_id, self.run_id, task_id, map_index)
         return self.airflow.rest.get(f"{self.instance(task_id)}/{map_index}/hitlDetails")
 
     def answer(self, task_id: str, *chosen: str, map_index: int = -1, **form: Any) -> None:

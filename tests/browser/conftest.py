@@ -8,11 +8,16 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.chromium import executable, launched
 from tests.browser.pretended import BASE, Gallery, Handler
 from tests.browser.told import Told, serious
+
+#: Milliseconds. A live page asks anew every 3 seconds, after errors later still, and each answer may take its
+#: time where the machine is busy.
+PATIENCE = 30_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,7 @@ def open_page(chromium: Browser, told: Told) -> Iterator[Callable[..., Page]]:
         defaults = {"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", "reduced_motion": "reduce"}
         context = chromium.new_context(**(defaults | settings))
         contexts.append(context)
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("pageerror", lambda error: told.complaints.append(str(error)))
         page.on("console", told.hear)

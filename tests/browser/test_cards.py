@@ -209,10 +209,15 @@ def test_a_prompt_is_copied(
     if not allowed:  # as over plain http
         page.add_init_script("Object.defineProperty(navigator.clipboard, 'writeText', {value: undefined})")
     gallery.card(prompt="on «white» \n please")
+    # The page's clock goes only where it is told to: the button says what it did for two seconds.
+    page.clock.install(time=0)
+    page.clock.pause_at(3_600)
     page.goto(run_address)
     page.get_by_role("button", name="Copy prompt").click()
     expect(page.get_by_role("button", name="Copied")).to_be_focused()
     assert page.evaluate("navigator.clipboard.readText()") == "on «white» \n please"
+    page.clock.run_for(2_000)
+    expect(page.get_by_role("button", name="Copy prompt")).to_be_focused()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from airflow_aluo.gallery import TABS, of_task_instance, picture
 from tests.browser.real import HOSTILE, Shop, below_a_path, gallery_in, shop, ten_thousand
 from tests.browser.told import Told
+from tests.questions import wait_for_question
 
 #: Airflow's own page complains of its own iframes, and asks for things that are not there.
 AIRFLOWS_OWN = "allow-same-origin|Failed to load resource|DevTools|i18next|react"
@@ -31,7 +32,6 @@ def admin(photo_shop: Shop, open_page: Callable[..., Page], told: Told) -> Page:
     """A page of somebody who may do everything."""
     told.expected = AIRFLOWS_OWN
     page = open_page(viewport={"width": 1400, "height": 950})
-    page.set_default_timeout(30_000)
     photo_shop.log_in(page, "admin")
     return page
 
@@ -104,7 +104,6 @@ def test_below_a_path_everything_works_as_well(
     told.expected = AIRFLOWS_OWN
     with below_a_path(photo_shop) as url:
         page = open_page()
-        page.set_default_timeout(30_000)
         page.context.add_cookies([{"name": "_token", "value": photo_shop.token("admin"), "url": f"{url}/"}])
         run = quote(photo_shop.runs["aluo_photo_edit"], safe="")
         page.goto(f"{url}/dags/aluo_photo_edit/runs/{run}/plugin/{TABS['dag_run']}")
@@ -186,7 +185,6 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(
 ) -> None:
     told.expected = AIRFLOWS_OWN
     page = open_page(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-    page.set_default_timeout(30_000)
     photo_shop.log_in(page, "admin")
     page.goto(f"{photo_shop.url}/{run_address(photo_shop, 'aluo_mapped_edits', 'edit', 0)}")
     page.locator("article").first.wait_for()
@@ -202,7 +200,6 @@ def test_nothing_keeps_people_out(
 ) -> None:
     told.expected = AIRFLOWS_OWN
     page = open_page()
-    page.set_default_timeout(30_000)
     photo_shop.log_in(page, "admin")
     page.goto(f"{photo_shop.url}/aluo/dags/aluo_mapped_edits")
     page.locator("article").first.wait_for()
@@ -271,44 +268,37 @@ def test_ten_thousand_edits_are_pages_of_cards(photo_shop: Shop, admin: Page, to
 # --- approval ---------------------------------------------------------------------------------------
 
 
-def waiting(photo_shop: Shop, task_id: str) -> None:
+def question(photo_shop: Shop, task_id: str) -> None:
     """Wait until a task waits for a person."""
-    deadline = time.monotonic() + 120
-    while photo_shop.airflow.task_states("aluo_review", photo_shop.runs["aluo_review"])[task_id] not in {
-        "awaiting_input",
-        "deferred",
-    }:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for_question(photo_shop.airflow, "aluo_review", photo_shop.runs["aluo_review"], task_id)
 
 
 def test_who_may_only_look_is_told_so(photo_shop: Shop, open_page: Callable[..., Page], told: Told) -> None:
     told.expected = AIRFLOWS_OWN
-    waiting(photo_shop, "review_1")
+    question(photo_shop, "review_1")
     page = open_page()
-    page.set_default_timeout(30_000)
     photo_shop.log_in(page, "viewer")
     frame = photo_shop.run_tab(page, "aluo_review")
     frame.get_by_role("button", name="Reject all").click()
     frame.get_by_role("button", name="Yes, reject all").click()
     expect(frame.get_by_text(re.compile("may not", re.IGNORECASE)).first).to_be_visible()
-    waiting(photo_shop, "review_1")
+    question(photo_shop, "review_1")
 
 
 def test_a_person_approves_one_and_has_the_other_redone(photo_shop: Shop, admin: Page) -> None:
-    waiting(photo_shop, "review_1")
+    question(photo_shop, "review_1")
     frame = photo_shop.run_tab(admin, "aluo_review")
     pictures_loaded(frame, 4)
     frame.get_by_role("checkbox").first.check()
     frame.get_by_role("button", name="Redo the others").click()
     frame.get_by_label("Prompt for the new edits").fill("Change it to green")
     frame.get_by_role("button", name="Redo 1 edit").click()
-    waiting(photo_shop, "review_2")
+    question(photo_shop, "review_2")
     frame = photo_shop.run_tab(admin, "aluo_review")
     expect(frame.locator("article").filter(has_text="Change it to green")).to_have_count(1)
     frame.get_by_role("button", name="Approve", exact=True).click()  # one edit is left to judge
     run_id = photo_shop.runs["aluo_review"]
-    assert photo_shop.airflow.wait_for_run("aluo_review", run_id, timeout=120) == "success"
+    assert photo_shop.airflow.wait_for_run("aluo_review", run_id, timeout=300) == "success"
     published: Any = photo_shop.airflow.xcom("aluo_review", run_id, "publish")
     assert published["pictures"] == 2
     approved = photo_shop.airflow.xcom("aluo_review", run_id, "review_1")
