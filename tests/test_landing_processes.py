@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-#: How many there are, and how many bytes of one come at a time, with a rest in between.
-PICTURES, PIECES, REST = 20, 8, 0.01
+#: How many there are, and in how many pieces each comes, with a rest in between.
+PICTURES, PIECES, REST = 28, 8, 0.01
+#: How often a process is killed, and how many more pictures each of these can land: however late its kill
+#: comes, some are left.
+KILLS, MORE = 4, 6
 
 
 def drawn(number: int) -> bytes:
@@ -31,10 +34,31 @@ def contents() -> list[bytes]:
     return [drawn(number) for number in range(PICTURES)]
 
 
-@pytest.fixture
-def slow_host(contents: list[bytes]) -> Iterator[str]:
+class Host:
     """Serves /0.png, /1.png, … piece by piece."""
 
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._whole: set[str] = set()
+        self._left = 0
+        self._lock = threading.Lock()
+        self.done = threading.Event()
+
+    def serve(self, more: int) -> None:
+        """From now on, serve so many pictures whole that were not before; of the others all but the end."""
+        with self._lock:
+            self._left = more
+
+    def is_whole(self, path: str) -> bool:
+        with self._lock:
+            if path not in self._whole and self._left > 0:
+                self._left -= 1
+                self._whole.add(path)
+            return path in self._whole
+
+
+@pytest.fixture
+def slow_host(contents: list[bytes]) -> Iterator[Host]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -43,8 +67,12 @@ def slow_host(contents: list[bytes]) -> Iterator[str]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            for start in range(0, len(content), len(content) // PIECES + 1):
-                self.wfile.write(content[start : start + len(content) // PIECES + 1])
+            piece = len(content) // PIECES + 1
+            for start in range(0, len(content), piece):
+                if start + piece >= len(content) and not host.is_whole(self.path):
+                    host.done.wait()
+                    return
+                self.wfile.write(content[start : start + piece])
                 time.sleep(REST)
 
         def log_message(self, *args: object) -> None:
@@ -58,7 +86,9 @@ def slow_host(contents: list[bytes]) -> Iterator[str]:
 
     with Server(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
+        host = Host(f"http://127.0.0.1:{server.server_port}")
+        yield host
+        host.done.set()
         server.shutdown()
 
 
@@ -98,12 +128,13 @@ def landed(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def test_whenever_it_is_killed_all_that_is_seen_is_whole_and_a_retry_completes(
-    slow_host: str, contents: list[bytes], tmp_path: Path
+    slow_host: Host, contents: list[bytes], tmp_path: Path
 ) -> None:
     whole = {hashlib.sha256(content).hexdigest() for content in contents}
     dice, before = random.Random(7), {}  # noqa: S311  # moments, not secrets
-    for _ in range(4):
-        process = subprocess.Popen(script(slow_host, tmp_path), stdout=subprocess.PIPE)
+    for _ in range(KILLS):
+        slow_host.serve(MORE)
+        process = subprocess.Popen(script(slow_host.url, tmp_path), stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"started\n"
         while len(landed(tmp_path)) == len(before):  # the kill comes once another one has landed
@@ -117,10 +148,11 @@ def test_whenever_it_is_killed_all_that_is_seen_is_whole_and_a_retry_completes(
         assert {digest for _, digest in now.values()} <= whole
         assert before.items() <= now.items(), "what had landed stays as it was"
         before = now
-    done = subprocess.run(script(slow_host, tmp_path), check=True, capture_output=True, timeout=60)
+    slow_host.serve(PICTURES)
+    done = subprocess.run(script(slow_host.url, tmp_path), check=True, capture_output=True, timeout=300)
     assert done.returncode == 0
     found = landed(tmp_path)
     assert {digest for _, digest in found.values()} == whole
     assert before.items() <= found.items()
-    assert 4 <= len(before) < PICTURES, "some had landed before, and not all"
+    assert KILLS <= len(before) < PICTURES, "some had landed before, and not all"
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
