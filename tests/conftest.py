@@ -92,10 +92,11 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
 
 
 @pytest.fixture
-def nobody() -> str:
-    """The address of a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+def nobody() -> Iterator[str]:
+    """The address of a port that refuses connections."""
+    with socket.socket() as holding:  # bound but not listening: nobody else gets it meanwhile
+        holding.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{holding.getsockname()[1]}"
 
 
 class PretendAluo:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow_aluo.protocol.record import EditRecord, LandedFile
 
 #: Seconds after which a test gives up.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def drawn(format_name: str, size: tuple[int, int] = (32, 24)) -> bytes:

@@ -453,13 +453,21 @@ class Reader(Thread):
             try:
                 shown = self.destination.shown()
             except FileNotFoundError as error:
-                if error.filename.endswith("manifest.json") and not self.seen:
-                    continue  # nothing was published yet
-                self.failures.append(str(error))
+                if not self._may_be_gone(Path(error.filename)):
+                    self.failures.append(str(error))
             except (AssertionError, ValueError) as error:
                 self.failures.append(f"{type(error).__name__}: {error}")
             else:
                 self.seen.add(str(sorted((name, content[:1]) for name, content in shown.items())))
+
+    def _may_be_gone(self, path: Path) -> bool:
+        """Tell whether a file may be missing."""
+        if path.name == "manifest.json":
+            return not self.seen  # nothing was published yet
+        # Who is held up while several sets are published reads of one that is no longer kept.
+        manifest = self.destination.manifest
+        kept = {manifest["set"], *manifest["previous"]}
+        return path.relative_to(Path(self.destination.address, "sets")).parts[0] not in kept
 
     def __enter__(self) -> Self:
         self.start()

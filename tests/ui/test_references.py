@@ -156,8 +156,8 @@ def test_what_comes_late_and_cannot_be_read_is_left_alone_for_a_pause_too() -> N
     assert shelf.asked == ["shelf://gone"]
     now[0] += PAUSE
     reader.resolved([gone])
-    assert shelf.asked == ["shelf://gone"] * 2
     shelf.answer()
+    assert shelf.asked == ["shelf://gone"] * 2
 
 
 def test_of_a_store_that_does_not_answer_nothing_more_is_asked() -> None:
