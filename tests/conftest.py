@@ -191,7 +191,11 @@ class Played:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            # Of five, the usual: who comes sixth at the same moment waits for a second, or three, or seven.
+            request_queue_size = 128
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 

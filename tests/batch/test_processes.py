@@ -116,9 +116,9 @@ def edits(count: int) -> list[dict[str, Any]]:
 
 
 def test_no_more_submits_are_under_way_than_is_allowed(pretend: Any, tasks: Any, connections: Any) -> None:
-    url = pretend(0.05)
+    url = pretend(0.5)
     connections.set(url)
-    tasks.run(PhotoEditBatchOperator(task_id="batch", edits=edits(50), max_in_flight=7, poll_interval=0.1))
+    tasks.run(PhotoEditBatchOperator(task_id="batch", edits=edits(21), max_in_flight=7, poll_interval=0.1))
     assert counts(url)["most_posts"] == 7
 
 

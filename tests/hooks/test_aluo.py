@@ -178,7 +178,8 @@ def test_a_wait_ends_at_its_deadline_after_a_last_look(ask: Ask, played: Any) ->
     with pytest.raises(AluoEditTimedOut) as caught:
         ask(AluoHook(), "wait_for_completion", "edit_1", timeout=0.3, poll_interval=0.2)
     assert (caught.value.aluo_task_id, caught.value.last_status) == ("edit_1", "WORKING")
-    assert len(played.requests) in {2, 3}  # one at once, one in between if the machine is quick, the last one
+    # One at once, one in between, and the last one: the later a machine comes to it, the fewer.
+    assert 1 <= len(played.requests) <= 3
 
 
 def test_a_wait_tells_each_change_once(ask: Ask, played: Any, logs: list[str]) -> None:
@@ -432,7 +433,7 @@ def test_a_wait_can_follow_a_rule_of_its_own(played: Any) -> None:
 def test_the_last_look_at_the_deadline_waits_for_no_rest_of_the_account(played: Any, by: str) -> None:
     played.refuse(429, 429, headers={"Retry-After": "86400"})
     hook, now = AluoHook(), time.time()
-    rule = WaitRule(deadline=now + 1.0, first_look_at=now, poll_interval=0.2)
+    rule = WaitRule(deadline=now + 3.0, first_look_at=now, poll_interval=0.2)
     pending = record.of_edit("edit_1", aluo_conn_id="aluo_default")
     waits: dict[str, Callable[[], Any]] = {
         "sync": lambda: hook.complete(pending, rule),

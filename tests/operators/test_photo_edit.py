@@ -60,7 +60,7 @@ def test_an_edit_is_submitted_waited_for_and_returned(
     sandbox: Any, tasks: Any, *, deferrable: bool, source: str
 ) -> None:
     images = {"image_urls": [sandbox.photo]} if source == "addresses" else {"image_files": [PHOTO]}
-    asked = {"aspect_ratio": "1:1", "output_format": "jpeg", "poll_interval": 0.3}
+    asked = {"aspect_ratio": "1:1", "output_format": "jpeg", "poll_interval": 1.5}
     found = tasks.run(edit(**images, **asked, deferrable=deferrable))
     validator("edit_record").validate(json.loads(json.dumps(found)))
     (entry,) = sandbox.ledger["entries"]

@@ -1,5 +1,6 @@
 """The operator over several tries: what is remembered is gone on with, whatever ended the try before."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ def stored(tasks: Any) -> Any:
 def kill(*_: object) -> None:
     """End the worker as kill -9 does: nothing of ours sees it."""
     raise SystemExit(9)
+
+
+def arrived(played: Any) -> None:
+    """Wait until the server has read the submit."""
+    while not posts(played):
+        time.sleep(0.01)
 
 
 def dies_waiting(tasks: Any, task: PhotoEditOperator) -> None:
@@ -146,7 +153,7 @@ def test_a_death_at_any_step_never_pays_twice(played: Any, tasks: Any, step: str
     played.status("SUCCESS", PICTURE)
     with pytest.MonkeyPatch.context() as patch:
         if step == "POST":
-            patch.setattr("http.client.HTTPConnection.getresponse", lambda *_: kill(time.sleep(0.3)))
+            patch.setattr("http.client.HTTPConnection.getresponse", lambda *_: kill(arrived(played)))
         with pytest.raises(SystemExit):
             tasks.run(edit())
     tasks.store.before = lambda _: None
@@ -356,22 +363,26 @@ def test_a_photo_that_is_gone_by_the_next_try_does_not_lose_the_edit(
 
 @pytest.fixture
 def alarm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An ``execution_timeout`` of a tenth of a second, as Airflow does it, and a wait that never ends."""
+    """What Airflow does about an ``execution_timeout``, and a wait that never ends."""
 
     def strike(*_: object) -> None:
         raise AirflowTaskTimeout("Timeout, PID: 1")
 
     monkeypatch.setattr("airflow_aluo.hooks.aluo.AluoHook.complete", lambda *_: time.sleep(60))
     before = signal.signal(signal.SIGALRM, strike)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
     yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+
+
+def strikes() -> None:
+    """Let the timeout pass while the worker waits for this reply."""
+    os.kill(os.getpid(), signal.SIGALRM)
+    time.sleep(0.4)
 
 
 @pytest.mark.usefixtures("alarm")
 def test_an_execution_timeout_strikes_only_once_the_answer_is_stored(played: Any, tasks: Any) -> None:
-    played.reply(200, ACCEPTED, meanwhile=lambda: time.sleep(0.4))
+    played.reply(200, ACCEPTED, meanwhile=strikes)
     with pytest.raises(AirflowTaskTimeout):
         tasks.run(edit())
     assert (stored(tasks)["stage"], stored(tasks)["record"]["aluo_task_id"]) == ("accepted", "edit_1")
@@ -381,14 +392,14 @@ def test_an_execution_timeout_strikes_only_once_the_answer_is_stored(played: Any
 def test_an_execution_timeout_without_a_store_is_final_once_the_edit_is_accepted(
     played: Any, tasks: Any
 ) -> None:
-    played.reply(200, ACCEPTED, meanwhile=lambda: time.sleep(0.4))
+    played.reply(200, ACCEPTED, meanwhile=strikes)
     with pytest.raises(AirflowFailException, match="edit edit_1 goes on at Aluo"):
         tasks.run(edit())
 
 
 @pytest.mark.usefixtures("alarm")
 def test_an_execution_timeout_does_not_hide_an_unknown_outcome(played: Any, tasks: Any) -> None:
-    played.reply(503, b"<html>", meanwhile=lambda: time.sleep(0.4))
+    played.reply(503, b"<html>", meanwhile=strikes)
     with pytest.raises(AirflowFailException, match="nobody knows"):
         tasks.run(edit())
     assert stored(tasks)["reported"]

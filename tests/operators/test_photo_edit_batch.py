@@ -55,6 +55,7 @@ def test_pictures_land_the_moment_they_are_ready(tasks: Any, batch: Make, tmp_pa
 
 
 def test_what_the_triggerer_waited_for_is_not_looked_at_again(sandbox: Any, tasks: Any, batch: Make) -> None:
+    sandbox.settings(durations=1_500)  # so that a busy machine sees them run
     found = tasks.run(batch(deferrable=True))
     assert [one["status"] for one in found] == ["SUCCESS"] * 4
     assert len(tasks.left) == 1
@@ -162,10 +163,10 @@ def test_refusals_for_going_too_fast_are_waited_out_and_nothing_is_sent_twice(
     """The connection says more than the plan allows: 10 calls, here in a second instead of a minute."""
     sandbox.control("PUT", f"accounts/{connections.key}", {"plan": "free"})
     sandbox.settings(rate_limit=True, rate_window=1.0)
-    found = tasks.run(batch(10, deferrable=deferrable))
-    assert [one["status"] for one in found] == ["SUCCESS"] * 10
+    found = tasks.run(batch(12, deferrable=deferrable))
+    assert [one["status"] for one in found] == ["SUCCESS"] * 12
     ledger = sandbox.ledger
-    assert (ledger["totals"]["accepted"], ledger["twice"]) == (10, 0)
+    assert (ledger["totals"]["accepted"], ledger["twice"]) == (12, 0)
     assert any(one["http_status"] == 429 for one in ledger["requests"])
 
 

@@ -165,10 +165,10 @@ def test_a_last_edit_without_credits_is_told_as_what_it_is(sandbox: Any, tasks: 
 def test_a_key_that_is_refused_ends_all_that_goes_on(sandbox: Any, tasks: Any, batch: Any) -> None:
     sandbox.settings(durations=100_000)
     sandbox.fault("http_status", on="status", status=401, times=None, skip=3)
-    task = batch(20, max_in_flight=2, timeout=30)
-    raised = fails(tasks, task, AirflowFailException, match="of 20 edits failed")
+    task = batch(80, max_in_flight=2, timeout=30)
+    raised = fails(tasks, task, AirflowFailException, match="of 80 edits failed")
     assert isinstance(raised.__cause__, AluoUnauthorized)
-    assert sandbox.calls.count("GET status") < 15  # not one for each of them
+    assert sandbox.calls.count("GET status") < 50  # not one for each of them
 
 
 def test_a_photo_that_is_missing_in_a_store_fails_its_edit_only(
@@ -215,7 +215,7 @@ def test_an_edit_that_takes_too_long_is_waited_for_anew_when_cleared(
     sandbox: Any, tasks: Any, batch: Any, *, deferrable: bool
 ) -> None:
     sandbox.fault("word", on="status", word="WORKING", prompt="number 1.", times=None)
-    task = batch(3, timeout=0.5, deferrable=deferrable)
+    task = batch(3, timeout=3, deferrable=deferrable)
     raised = fails(tasks, task, AirflowFailException, match=r"1 of 3 edits failed: \[1\] AluoEditTimedOut")
     assert isinstance(raised.__cause__, AluoEditTimedOut)
     sandbox.control("DELETE", "faults")
@@ -333,9 +333,10 @@ def test_landed_pictures_are_not_asked_for_after_a_clear(
     task = batch(3, destination=tmp_path)
     fails(tasks, task)
     tasks.next_try(cleared=True)
-    looks = sandbox.calls.count("GET status")
-    assert len(tasks.run(task)) == 3
-    assert sandbox.calls.count("GET status") - looks <= 3  # all of them at the new edit
+    before = len(sandbox.ledger["requests"])
+    found = tasks.run(task)
+    asked = [one for one in sandbox.ledger["requests"][before:] if one["path"].endswith("/status")]
+    assert {one["aluo_task_id"] for one in asked} == {found[1]["aluo_task_id"]}
 
 
 # --- another list ----------------------------------------------------------------------------------------
@@ -488,12 +489,27 @@ def test_what_is_nothing_of_ours_is_never_taken_for_nothing(sandbox: Any, tasks:
 # --- who would end the task ------------------------------------------------------------------------------
 
 
+def strikes_when(number: signal.Signals, so: Callable[[], bool]) -> None:
+    """Send this process a signal as soon as something is so, however slow the machine is."""
+
+    def watch() -> None:
+        ends_at = time.monotonic() + 60
+        while not so():
+            if time.monotonic() > ends_at:
+                return
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def test_execution_timeout_strikes_once_all_answers_are_remembered(
     sandbox: Any, tasks: Any, batch: Any
 ) -> None:
-    sandbox.fault("latency", seconds=1.0, times=None)
+    sandbox.fault("latency", seconds=3.0, times=None)
     task = batch(20, max_in_flight=6)
-    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(0.5):
+    strikes_when(signal.SIGALRM, lambda: sandbox.calls.count("POST generate") == 6)
+    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(60):
         tasks.run(task)
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
     assert sandbox.accepted == 6
@@ -505,11 +521,11 @@ def test_execution_timeout_strikes_once_all_answers_are_remembered(
 
 
 def test_execution_timeout_strikes_in_the_wait(sandbox: Any, tasks: Any, batch: Any) -> None:
-    sandbox.settings(durations=2_000)
-    began = time.monotonic()
-    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):
+    sandbox.settings(durations=6_000)
+    strikes_when(signal.SIGALRM, lambda: sandbox.accepted == 4)
+    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(60):
         tasks.run(batch())
-    assert time.monotonic() - began < 1.9
+    assert sandbox.ledger["totals"]["succeeded"] == 0  # nobody waited for them
     tasks.next_try()
     assert len(tasks.run(batch())) == 4
     assert sandbox.accepted == 4
@@ -526,15 +542,15 @@ def test_execution_timeout_does_not_wait_for_a_turn(
     began = time.monotonic()
     with pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):  # most wait for a turn to be looked at
         tasks.run(batch(14))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10  # a turn comes every twelve
     assert sandbox.accepted < 14
 
 
-@pytest.mark.parametrize("after", [0.0, 0.4])
+@pytest.mark.parametrize("after", [0, 1])
 def test_who_is_told_to_end_submits_no_more_and_is_gone_on_with(
-    sandbox: Any, tasks: Any, batch: Any, after: float
+    sandbox: Any, tasks: Any, batch: Any, after: int
 ) -> None:
-    sandbox.fault("latency", seconds=0.3, times=None)
+    sandbox.fault("latency", seconds=1.0, times=None)
     running: list[PhotoEditBatchOperator] = []
 
     class Killed(PhotoEditBatchOperator):
@@ -547,14 +563,12 @@ def test_who_is_told_to_end_submits_no_more_and_is_gone_on_with(
     task = batch(12, max_in_flight=2)
     killed = Killed(task_id="batch", edits=task.edits, poll_interval=0.1, max_in_flight=2)
     before = signal.signal(signal.SIGTERM, lambda *_: running[0].on_kill())
-    timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGTERM))
     try:
         if after:
-            timer.start()
+            strikes_when(signal.SIGTERM, lambda: sandbox.accepted >= after)
         with pytest.raises(AluoError, match="told to end"):
             tasks.run(killed)
     finally:
-        timer.cancel()
         signal.signal(signal.SIGTERM, before)
     assert (sandbox.accepted == 0) if not after else (0 < sandbox.accepted < 12)
     assert sum("aluo_task_id" in one for one in entries(tasks).values()) == sandbox.accepted
@@ -571,12 +585,13 @@ def test_a_pause_after_a_refusal_is_not_waited_out_once_the_task_is_over(
     began = time.monotonic()
     with pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):
         tasks.run(batch(6))
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20
     assert not any(one["stage"] == "intent" for one in entries(tasks).values())
 
 
-def dies_waiting(tasks: Any, task: Any) -> None:
-    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(1):
+def dies_waiting(sandbox: Any, tasks: Any, task: Any) -> None:
+    strikes_when(signal.SIGALRM, lambda: sandbox.accepted == len(task.edits))
+    with pytest.raises(AirflowTaskTimeout), TimeoutPosix(60):
         tasks.run(task)
     tasks.next_try()
 
@@ -586,7 +601,7 @@ def test_an_edit_that_failed_while_nobody_looked_is_submitted_anew(
 ) -> None:
     sandbox.settings(durations=2_000)
     sandbox.fault("edit_fails", prompt="number 1.")
-    dies_waiting(tasks, batch())
+    dies_waiting(sandbox, tasks, batch())
     sandbox.settings(durations=10)
     while len([one for one in sandbox.ledger["entries"] if one["finished_at"]]) < 4:
         time.sleep(0.1)
@@ -599,7 +614,7 @@ def test_an_edit_that_aluo_knows_no_more_is_submitted_anew_only_when_cleared(
     sandbox: Any, tasks: Any, batch: Any, clock: Any
 ) -> None:
     sandbox.settings(durations=100_000)
-    dies_waiting(tasks, batch(1))
+    dies_waiting(sandbox, tasks, batch(1))
     clock.shift(61)
     sandbox.fault("http_status", on="status", status=404, times=2)
     fails(tasks, batch(1), AirflowFailException, match="AluoRequestRejected: Aluo accepted this edit as")
@@ -613,12 +628,10 @@ def test_an_edit_that_aluo_knows_no_more_is_submitted_anew_only_when_cleared(
 def test_a_person_who_breaks_it_off_does_not_lose_what_is_being_submitted(
     sandbox: Any, tasks: Any, batch: Any
 ) -> None:
-    sandbox.fault("latency", seconds=0.8, times=None)
-    timer = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    sandbox.fault("latency", seconds=3.0, times=None)
+    strikes_when(signal.SIGINT, lambda: sandbox.calls.count("POST generate") == 3)
     with pytest.raises(KeyboardInterrupt):
         tasks.run(batch(9, max_in_flight=3))
-    timer.join()
     assert sandbox.accepted == 3
     assert sum("aluo_task_id" in one for one in entries(tasks).values()) == 3
 
@@ -649,12 +662,14 @@ def test_more_edits_than_a_trigger_takes_are_waited_for_in_pieces(
     sandbox: Any, tasks: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_aluo.batch.task.PIECE", 6)
-    sandbox.settings(durations=(2000, 4000))  # so that a busy machine sees them run
+    sandbox.settings(durations=(4000, 6000))  # so that a busy machine sees them run
     sandbox.fault("edit_fails", prompt="number 3.")
     task = batch(20, deferrable=True)
     with pytest.raises(AluoError, match=r"1 of 20 edits failed: \[3\] AluoEditFailed"):
         tasks.run(task)
-    assert 3 <= len(tasks.left) <= 8
+    sizes = [len(one.trigger.serialize()[1]["edits"]) for one in tasks.left]
+    assert sizes[0] == max(sizes) == 6
+    assert len(sizes) <= 8
     assert sandbox.accepted == 20
     assert sandbox.calls.count("POST generate") == 20
     tasks.next_try()
@@ -666,13 +681,19 @@ def test_an_event_carries_a_bounded_load_and_the_rest_comes_in_the_next_one(
     sandbox: Any, tasks: Any, batch: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("airflow_aluo.triggers.photo_edit.MOST_IN_EVENT", 1_000)
-    sandbox.settings(durations=500)
+    sandbox.fault("word", on="status", word="WORKING", times=None)  # until all is left to the triggerer
     task = batch(12, deferrable=True)
     deferrals: list[Any] = []
     event = tasks.event
-    monkeypatch.setattr(tasks, "event", lambda one: deferrals.append(event(one)) or deferrals[-1])
+
+    def fired(one: Any) -> Any:
+        sandbox.control("DELETE", "faults")
+        deferrals.append(event(one))
+        return deferrals[-1]
+
+    monkeypatch.setattr(tasks, "event", fired)
     assert len(tasks.run(task)) == 12
-    assert len(deferrals) >= 2
+    assert 0 < len(deferrals[0]["batch"]) < 12
     assert all(len(str(one)) < 1_400 for one in deferrals)
     assert sandbox.accepted == 12
 
@@ -689,36 +710,35 @@ def test_addresses_too_long_to_be_stored_do_not_send_it_round_in_circles(
     assert sandbox.accepted == 20
 
 
-def deferred(tasks: Any, task: Any) -> None:
+def deferred(sandbox: Any, tasks: Any, task: Any) -> None:
+    sandbox.fault("word", on="status", word="WORKING", times=None)
     with pytest.raises(TaskDeferred):
         tasks.start(task)
+    sandbox.control("DELETE", "faults")
 
 
 @pytest.mark.parametrize("event", [None, "success", {}, {"batch": {}}, {"batch": 3}])
 def test_an_event_that_says_nothing_is_followed_by_a_wait_here(
     sandbox: Any, tasks: Any, batch: Any, event: Any
 ) -> None:
-    sandbox.settings(durations=500)
     task = batch(3, deferrable=True)
-    deferred(tasks, task)
+    deferred(sandbox, tasks, task)
     assert len(tasks.resume(task, "execute_complete", {"event": event})) == 3
     assert sandbox.accepted == 3
 
 
 def test_what_the_triggerer_could_not_see_is_looked_at_here(sandbox: Any, tasks: Any, batch: Any) -> None:
-    sandbox.settings(durations=500)
     task = batch(3, deferrable=True)
-    deferred(tasks, task)
+    deferred(sandbox, tasks, task)
     error = {"error": {"type": "AluoConnectionError", "message": "no reply", "facts": {"sent": True}}}
     event = {"batch": {one["aluo_task_id"]: error for one in entries(tasks).values()}}
     assert len(tasks.resume(task, "execute_complete", {"event": event})) == 3
 
 
 def test_a_deferral_that_times_out_is_gone_on_with_here(sandbox: Any, tasks: Any, batch: Any) -> None:
-    sandbox.settings(durations=500)
     sandbox.fault("http_status", status=400, prompt="number 2.")
     task = batch(deferrable=True, on_partial_failure="return")
-    deferred(tasks, task)
+    deferred(sandbox, tasks, task)
     found = tasks.resume(task, "__fail__", {"error": "Trigger timeout"})
     assert [one["status"] for one in found] == ["SUCCESS", "SUCCESS", "NOT_ACCEPTED", "SUCCESS"]
     assert sandbox.calls.count("POST generate") == 4  # what failed in this try is not sent again in it
@@ -749,6 +769,7 @@ def test_without_a_store_a_failure_after_a_submit_is_final_and_names_the_edits(
 def test_a_resumed_try_submits_nothing_that_was_not_asked_for_before(
     sandbox: Any, tasks: Any, tmp_path: Path
 ) -> None:
+    sandbox.settings(durations=1_500)  # so that a busy machine sees them run
     file = tmp_path / "edits.jsonl"
     lines = [json.dumps({"prompt": f"Make it {n}", "image_urls": [sandbox.photo]}) for n in range(3)]
     file.write_text("\n".join(lines[:2]))
@@ -766,6 +787,7 @@ def test_a_resumed_try_submits_nothing_that_was_not_asked_for_before(
 
 
 def test_a_resumed_try_that_asks_for_fewer_forgets_nothing(sandbox: Any, tasks: Any, tmp_path: Path) -> None:
+    sandbox.settings(durations=1_500)  # so that a busy machine sees them run
     file = tmp_path / "edits.jsonl"
     lines = [json.dumps({"prompt": f"Make it {n}", "image_urls": [sandbox.photo]}) for n in range(3)]
     file.write_text("\n".join(lines))
@@ -813,16 +835,17 @@ def test_photos_are_held_no_longer_than_their_submit(sandbox: Any, tasks: Any, t
     photos = [tmp_path / f"held-{number}.jpg" for number in range(6)]
     for photo in photos:
         photo.write_bytes(PHOTO.read_bytes())
-    sandbox.settings(durations=2500)
+    sandbox.settings(durations=5_000)
     held: list[int] = []
 
     def count() -> None:
         while sandbox.accepted < len(photos):
             time.sleep(0.02)
-        time.sleep(0.5)  # all are waited for now
-        gc.collect()
-        uploads = [one for one in gc.get_objects() if type(one) is Upload]
-        held.append(sum(one.name.startswith("held-") for one in uploads))
+        while not held or (held[-1] > 1 and not sandbox.ledger["totals"]["succeeded"]):
+            time.sleep(0.1)
+            gc.collect()
+            uploads = [one for one in gc.get_objects() if type(one) is Upload]
+            held.append(sum(one.name.startswith("held-") for one in uploads))
 
     edits = [{"prompt": "Make it blue", "image_files": [str(photo)]} for photo in photos]
     task = PhotoEditBatchOperator(task_id="batch", edits=edits, poll_interval=0.5)
@@ -830,7 +853,7 @@ def test_photos_are_held_no_longer_than_their_submit(sandbox: Any, tasks: Any, t
     counting.start()
     assert len(tasks.run(task)) == len(photos)
     counting.join()
-    assert held[0] <= 1  # of the loop that submits
+    assert held[-1] <= 1  # of the loop that submits
 
 
 # --- what succeeded, and did not land ---------------------------------------------------------------------

@@ -135,10 +135,10 @@ def test_a_plan_is_worked_out_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_plan_is_worked_out_fast() -> None:
     shares = Durations().shares()
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(5):
         best_looks(shares, LEAST_PRICE)
-    assert time.perf_counter() - started < 1.0
+    assert time.thread_time() - started < 1.0
 
 
 @pytest.mark.parametrize(

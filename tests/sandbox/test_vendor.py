@@ -44,13 +44,13 @@ def test_the_reply_to_a_post_has_the_vendors_fields(customer: Any) -> None:
 
 
 def test_an_edit_runs_for_a_while_and_then_shows_its_pictures(customer: Any) -> None:
-    customer.control("PUT", "settings", {"durations": 200})
+    customer.control("PUT", "settings", {"durations": 3000})
     started = time.monotonic()
     aluo_task_id = customer.submit(numImages=2)
     running_reply = checked(customer.look(aluo_task_id), "status_reply")
     assert running_reply["data"] == {"status": "PROCESSING"}
     data = customer.wait(aluo_task_id)
-    assert time.monotonic() - started > 0.2
+    assert time.monotonic() - started > 3.0
     assert data["status"] == "SUCCESS"
     assert len(data["images"]) == 2
     envelope = checked(customer.look(aluo_task_id), "status_reply")
@@ -222,13 +222,13 @@ def test_a_look_without_an_id_is_refused(customer: Any) -> None:
 @pytest.mark.parametrize(("plan", "calls"), [("free", 10), ("pro", 100)])
 def test_too_many_calls_are_told_how_long_to_wait(customer: Any, plan: str, calls: int) -> None:
     customer.control("PUT", f"accounts/{customer.key}", {"plan": plan})
-    customer.control("PUT", "settings", {"rate_window": 60})
+    customer.control("PUT", "settings", {"rate_window": 600})
     statuses = [customer.look("edit_1").status_code for _ in range(calls + 1)]
     assert statuses == [404] * calls + [429]
     reply = customer.post(BODY)
     assert reply.status_code == 429
     assert checked(reply, "error_reply")["code"] == -1
-    assert 50 < int(reply.headers["Retry-After"]) <= 60
+    assert 500 < int(reply.headers["Retry-After"]) <= 600
     customer.control("PUT", "settings", {"rate_limit": False})
     assert customer.post(BODY).status_code == 200
 

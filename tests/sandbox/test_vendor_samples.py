@@ -46,7 +46,7 @@ def test_the_python_sample_sees_pictures_when_the_post_is_slow(base: str, custom
 
 
 def test_the_python_sample_says_nothing_when_the_edit_still_runs(base: str, customer: Any) -> None:
-    customer.control("PUT", "settings", {"durations": 2000})
+    customer.control("PUT", "settings", {"durations": 20_000})
     assert output(sys.executable, "-c", sample("Python", "Editing Examples", base)) == ""
     assert customer.ledger["totals"]["accepted"] == 1
 

@@ -307,7 +307,7 @@ class Client:
             # A TLS connection takes leave of its server first. An event loop that ends before has
             # transports left over, which is a warning, and that is an error here.
             sockets = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
-            ends_at = time.monotonic() + 0.3
+            ends_at = time.monotonic() + 5.0
             while len(sockets) > 1 and time.monotonic() < ends_at:  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0.005)
 
@@ -342,6 +342,20 @@ def account(url: str, **fields: Any) -> Account:
     """Return an account whose API lives at that address. Time limits that no test should meet."""
     given: dict[str, Any] = {"connect_timeout": 10.0, "read_timeout": 10.0, "submit_timeout": 10.0} | fields
     return Account(base_url=f"{url}/api", api_key=KEY, requests_per_minute=10, credits_per_edit=40, **given)
+
+
+def patient(of: Account) -> None:
+    """Give what comes next all the time that it may need, however busy the machine is."""
+    for name in ("connect_timeout", "read_timeout", "submit_timeout"):
+        object.__setattr__(of, name, 10.0)
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    """Wait until a server has noticed what its client did."""
+    ends_at = time.monotonic() + PATIENCE
+    while not is_so() and time.monotonic() < ends_at:
+        time.sleep(0.01)
+    return is_so()
 
 
 def without_pauses(flow: Flow[Any], on_pause: Callable[[], object]) -> Flow[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,14 @@ def refusal(client: Client, of: Account, url: str) -> AluoPictureError:
     assert error.url == f"{url}?…"
     assert "secret" not in f"{error} {dump(error)}"
     return error
+
+
+def at_one_port(serve: Callable[..., Server], public: bytes, private: bytes) -> tuple[Server, Server]:
+    """Start two servers that differ in their address only; another one may have the port at one of them."""
+    while True:
+        first = serve(public, host=PUBLIC)
+        with suppress(OSError):
+            return first, serve(private, host=PRIVATE, port=first.port)
 
 
 class Names:
@@ -336,8 +345,7 @@ def test_a_listed_host_is_asked(client: Client, serve: Callable[..., Server], ho
 def test_of_a_name_with_both_kinds_of_addresses_the_public_one_is_asked(
     client: Client, serve: Callable[..., Server], names: Names
 ) -> None:
-    public = serve(http(200, b"picture"), host=PUBLIC)
-    private = serve(http(200, b"secret"), host=PRIVATE, port=public.port)
+    public, private = at_one_port(serve, http(200, b"picture"), http(200, b"secret"))
     names.say("pictures.example", (PRIVATE, PUBLIC, PRIVATE))
     got = bytearray()
     client.run(connection(PUBLIC), fetching(f"http://pictures.example:{public.port}/1.png", got.extend))
@@ -348,8 +356,7 @@ def test_of_a_name_with_both_kinds_of_addresses_the_public_one_is_asked(
 def test_a_name_that_resolves_otherwise_a_moment_later_leads_to_what_was_checked(
     client: Client, serve: Callable[..., Server], names: Names
 ) -> None:
-    public = serve(http(200, b"picture", connection="close"), host=PUBLIC)
-    private = serve(http(200, b"secret"), host=PRIVATE, port=public.port)
+    public, private = at_one_port(serve, http(200, b"picture", connection="close"), http(200, b"secret"))
     names.say("pictures.example", (PUBLIC,), (PRIVATE,))
     got = bytearray()
     url = f"http://pictures.example:{public.port}/1.png"
@@ -363,8 +370,7 @@ def test_a_name_that_resolves_otherwise_a_moment_later_leads_to_what_was_checked
 def test_a_name_that_resolves_otherwise_at_the_next_picture_is_refused_or_stays_where_it_was(
     client: Client, serve: Callable[..., Server], names: Names
 ) -> None:
-    public = serve(http(200, b"picture", connection="close"), host=PUBLIC)
-    private = serve(http(200, b"secret"), host=PRIVATE, port=public.port)
+    public, private = at_one_port(serve, http(200, b"picture", connection="close"), http(200, b"secret"))
     names.say("pictures.example", (PUBLIC,), (PRIVATE,))
     got: list[bytes] = []
     url = f"http://pictures.example:{public.port}/1.png"

@@ -110,7 +110,7 @@ def test_a_look_that_is_broken_off_while_it_is_under_way_is_counted(
 async def test_a_look_that_is_cancelled_before_its_turn_is_not_counted(serve: Callable[..., Server]) -> None:
     server, looks = serve(http(200, SUCCEEDED)), Looks()
     of = account(server.url)
-    turns = Turns(AccountPace(of.requests_per_minute, time.monotonic))
+    turns = Turns(AccountPace(1, time.monotonic))
     while turns.pace.delay() <= 0:
         await turns.take(Kind.LOOK)
     async with AiohttpDriver(of, turns) as driver:

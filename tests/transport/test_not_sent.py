@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_aluo.protocol.errors import AluoConnectionError
-from tests.transport.conftest import ACCEPTED, RULE, account, answering, http, submitting
+from tests.transport.conftest import (
+    ACCEPTED,
+    RULE,
+    account,
+    answering,
+    eventually,
+    http,
+    patient,
+    submitting,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,7 +127,8 @@ def test_an_edit_is_submitted_again_after_a_failed_handshake(
     server = serve(mishap, answering(http(200, ACCEPTED)), tls=certificates.context)
     seconds = 0.5 if mishap is never_answers_the_handshake else 10.0
     of = account(server.url, verify=certificates.authority, connect_timeout=seconds)
-    assert client.run(of, submitting()).aluo_task_id == "edit-1"
+    accepted = client.run(of, submitting(), on_pause=lambda: patient(of))
+    assert accepted.aluo_task_id == "edit-1"
     assert (server.connections, len(server.requests)) == (2, 1)
 
 
@@ -132,7 +142,7 @@ def test_a_host_without_a_handshake_was_sent_nothing(
     server = serve(mishap, tls=certificates.context)
     seconds = 0.2 if mishap is never_answers_the_handshake else 10.0
     ends_unsent(client, account(server.url, verify=certificates.authority, connect_timeout=seconds))
-    assert server.connections == 3
+    assert eventually(lambda: server.connections == 3)
 
 
 def test_a_host_whose_certificate_nobody_vouches_for_was_sent_nothing(

@@ -174,7 +174,7 @@ def test_a_429_for_one_rests_all_who_share_the_account(serve: Callable[..., Serv
     async def one_is_refused() -> None:
         of = fast(server.url)
         first = asyncio.create_task(waits(of))
-        while shared().turns(of).pace.delay() <= 0:  # noqa: ASYNC110  # nobody tells
+        while shared().turns(of).pace.requests_per_minute > 50_000:  # noqa: ASYNC110  # nobody tells
             await asyncio.sleep(0.005)
         await together(of, 20)
         await first
@@ -203,13 +203,13 @@ def test_a_submit_is_served_while_hundreds_of_looks_wait(serve: Callable[..., Se
     server = serve(behave)
 
     async def submit_beside_looks() -> None:
-        of = fast(server.url, 6000)
+        of = fast(server.url, 600)
         turns = shared().turns(of)
         while turns.pace.delay() <= 0:
             await turns.take(Kind.LOOK)
         looks = [asyncio.create_task(waits(of)) for _ in range(500)]
         await asyncio.sleep(0.05)
-        accepted = await asyncio.wait_for(waits(of, submitting), 5)
+        accepted = await asyncio.wait_for(waits(of, submitting), 20)
         assert accepted.aluo_task_id == "edit-1"
         assert turns.pace.waiting > 300
         for look in looks:
@@ -273,14 +273,14 @@ def test_a_call_without_the_key_waits_for_no_turn(serve: Callable[..., Server]) 
     server = serve(http(200, b"a picture"))
 
     async def fetches() -> bytes:
-        of, got = fast(server.url, 10), bytearray()
+        of, got = fast(server.url, 1), bytearray()
         turns = shared().turns(of)
         while turns.pace.delay() <= 0:
             await turns.take(Kind.LOOK)
         call = calls.picture(f"{server.url}/1.png", lambda _: got.extend)
         senses = Senses(now=time.time, dice=lambda: 0.0)
         async with shared().driver(of) as driver:
-            await asyncio.wait_for(driver.run(flows.once(call, senses)), 3)
+            await asyncio.wait_for(driver.run(flows.once(call, senses)), 20)
         return bytes(got)
 
     assert asyncio.run(fetches()) == b"a picture"

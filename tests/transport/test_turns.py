@@ -6,7 +6,7 @@ import asyncio
 import gc
 import time
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,9 +14,24 @@ from airflow_aluo.pace.account_pace import AccountPace
 from airflow_aluo.pace.line import Kind
 from airflow_aluo.transport.turns import Turns
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def turns(requests_per_minute: float = 60_000) -> Turns:
-    return Turns(AccountPace(requests_per_minute, time.monotonic))
+
+class Held:
+    """A clock that stands still until it is let go."""
+
+    since: float | None = None
+
+    def __call__(self) -> float:
+        return 0.0 if self.since is None else time.monotonic() - self.since
+
+    def go(self) -> None:
+        self.since = time.monotonic()
+
+
+def turns(requests_per_minute: float = 60_000, clock: Callable[[], float] = time.monotonic) -> Turns:
+    return Turns(AccountPace(requests_per_minute, clock))
 
 
 async def used_up(of: Turns) -> None:
@@ -48,8 +63,8 @@ async def test_a_turn_that_is_due_is_given_at_once() -> None:
 
 async def test_turns_are_as_fast_as_the_account_allows_and_no_faster() -> None:
     of = turns(6000)
+    started = time.monotonic()  # what is saved after the last look at it would be given at once
     await used_up(of)
-    started = time.monotonic()
     taken: list[Any] = []
     await asyncio.gather(*lined_up(of, Kind.LOOK, 50, taken))
     assert time.monotonic() - started >= 50 * 60 / 6000
@@ -63,9 +78,15 @@ async def test_a_submit_is_served_while_hundreds_of_looks_wait() -> None:
     taken: list[Any] = []
     looks = lined_up(of, Kind.LOOK, 500, taken)
     await asyncio.sleep(0.1)
-    (submit,) = lined_up(of, Kind.SUBMIT, 1, taken)
-    await asyncio.wait_for(submit, 5)
-    assert len(taken) < 100
+
+    async def submit() -> int:
+        before = len(looks) - len(of._line)
+        await of.take(Kind.SUBMIT)
+        taken.append((Kind.SUBMIT, 0))
+        return before
+
+    before = await asyncio.wait_for(submit(), 20)
+    assert taken.index((Kind.SUBMIT, 0)) - before <= 5
     await gone(looks)
 
 
@@ -83,24 +104,26 @@ async def test_those_who_wait_are_counted() -> None:
 
 
 async def test_who_leaves_takes_no_turn_and_lets_the_next_one_pass() -> None:
-    of = turns(600)
+    of = turns(600, clock := Held())
     await used_up(of)
     taken: list[Any] = []
     waiting = lined_up(of, Kind.LOOK, 400, taken)
     await asyncio.sleep(0)
     await gone(waiting[:399])
-    await asyncio.wait_for(waiting[399], 1)
+    clock.go()
+    await asyncio.wait_for(waiting[399], 20)
     assert taken == [(Kind.LOOK, 399)]
 
 
 async def test_who_leaves_at_the_moment_of_a_turn_harms_nobody() -> None:
-    of = turns(600)
+    of = turns(600, clock := Held())
     await used_up(of)
     taken: list[Any] = []
     waiting = lined_up(of, Kind.LOOK, 3, taken)
     await asyncio.sleep(0)
     line = of._line._queues[Kind.LOOK]
     line[0].cancel()  # its task has not heard of it yet
+    clock.go()
     await asyncio.gather(*waiting[1:])
     assert len(taken) == 2
     assert waiting[0].cancelled()
@@ -143,14 +166,17 @@ def test_five_thousand_come_and_go_and_leave_nothing() -> None:
 
 @pytest.mark.parametrize("unsubmitted", [0, 3])
 async def test_a_batchs_last_submits_go_before_all_looks(unsubmitted: int) -> None:
-    of = turns(600)
+    of = turns(600, clock := Held())
     await used_up(of)
     taken: list[Any] = []
     looks = lined_up(of, Kind.LOOK, 40, taken)
     await asyncio.sleep(0)
     of.pace.unsubmitted = unsubmitted
-    await asyncio.gather(*lined_up(of, Kind.SUBMIT, 3, taken))
-    before = [kind for kind, _ in taken].count(Kind.LOOK)
+    submits = lined_up(of, Kind.SUBMIT, 3, taken)
+    await asyncio.sleep(0)
+    clock.go()
+    await asyncio.gather(*submits)
+    before = [kind for kind, _ in taken[: taken.index((Kind.SUBMIT, 2))]].count(Kind.LOOK)
     assert before == 0 if unsubmitted else before >= 5
     await gone(looks)
 
