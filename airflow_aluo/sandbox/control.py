@@ -86,10 +86,13 @@ async def order_fault(state: SandboxState, fault: Fault) -> dict[str, Any]:
 
 
 @router.delete("/faults")
-async def clear_faults(state: SandboxState) -> dict[str, Any]:
-    """Forget all faults; calls that are held stay held."""
-    state.faults.clear()
-    return {"faults": [], "held": state.gate.held}
+async def clear_faults(state: SandboxState, prompt: str | None = None) -> dict[str, Any]:
+    """Forget all faults, and return what is left; calls that are held stay held.
+
+    ``prompt``: only those that are aimed at a prompt which holds this text.
+    """
+    state.faults.clear(prompt)
+    return {"faults": state.faults.as_json(), "held": state.gate.held}
 
 
 @router.post("/release")

@@ -30,6 +30,9 @@ html_picture              picture       a page (200)
 ``half_reply`` breaks off the true reply: of ``status`` always, of ``generate`` when it comes after.
 Before, nothing is accepted, and it is half of a success that never was. ``drop_upload`` strikes before
 the body is read, so ahead of all others; a body of up to 64 KiB is not waited for.
+
+``DELETE /sandbox/faults`` ends all of them, ``DELETE /sandbox/faults?prompt=cup`` those whose own ``prompt``
+holds this text: how a fault without a number of ``times`` ends at a moment that a test chooses.
 """
 
 from typing import Final, Literal, Self
@@ -193,9 +196,13 @@ class Faults:
         self._waiting.append(_Waiting(self._ordered, fault))
         return self._ordered
 
-    def clear(self) -> None:
-        """Forget all that have not struck yet."""
-        self._waiting.clear()
+    def clear(self, prompt: str | None = None) -> None:
+        """Forget all that still wait, or those of them whose ``prompt`` holds this text."""
+        self._waiting = [
+            waiting
+            for waiting in self._waiting
+            if prompt is not None and prompt not in (waiting.fault.prompt or "")
+        ]
 
     def take(self, on: On, prompt: str | None, key: str = "") -> Fault | None:
         """Return the fault that meets this call, if any: the first one ordered that is due.

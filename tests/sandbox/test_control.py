@@ -1,4 +1,6 @@
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -116,6 +118,29 @@ def test_faults_can_be_ordered_seen_and_cleared(customer: Any) -> None:
     assert (listed["faults"][0]["number"], listed["held"]) == (number, 0)
     assert customer.control("DELETE", "faults") == {"faults": [], "held": 0}
     assert customer.control("GET", "faults")["faults"] == []
+
+
+def test_faults_can_be_cleared_for_some_prompts_only(customer: Any) -> None:
+    for aim in ({"prompt": "[cup] 1"}, {"prompt": "[cup] 2"}, {"prompt": "[jug] 1"}, {}):
+        customer.fault("html", times=None, **aim)
+    left = customer.control("DELETE", f"faults?{urlencode({'prompt': '[cup]'})}")
+    assert [fault.get("prompt") for fault in left["faults"]] == ["[jug] 1", None]
+    assert customer.control("GET", "faults") == left
+    assert customer.control("DELETE", "faults")["faults"] == []
+
+
+def test_a_call_that_is_held_stays_held_when_its_fault_is_cleared(customer: Any) -> None:
+    for path in ("faults?prompt=mine", "faults"):
+        customer.fault("hold", prompt="mine")
+        customer.fault("hold", prompt="mine", on="status")
+        with ThreadPoolExecutor(1) as pool:
+            post = pool.submit(customer.submit, "mine")
+            while customer.control("GET", "faults")["held"] == 0:
+                assert not post.done()
+            assert customer.control("DELETE", path) == {"faults": [], "held": 1}
+            assert not post.done()
+            assert customer.control("POST", "release") == {"released": 1}
+            assert customer.look(post.result()).ok
 
 
 def test_a_fault_that_makes_no_sense_is_refused_with_a_reason(sandbox: Running) -> None:
