@@ -43,8 +43,6 @@ MIGRATE_TIMEOUT = START_TIMEOUT = 180.0
 DAG_TIMEOUT = 90.0
 #: Seconds between two looks at something that is awaited.
 LOOK_INTERVAL = 0.1
-#: How often a run is asked for while the database is locked, and the seconds between.
-TRIGGER_TRIES, TRIGGER_PAUSE = 6, 2.0
 
 
 class LocalAirflow:
@@ -126,6 +124,19 @@ class LocalAirflow:
         """
         self._processes.raise_if_one_ended()
 
+    def wait_until_healthy(self, timeout: float = START_TIMEOUT) -> None:
+        """Wait up to `timeout` seconds until the API answers that all parts are well.
+
+        :raises ProcessError: a component has ended, or the time is over.
+        """
+        parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+
+        def healthy() -> bool:
+            health = self.rest.healthy()
+            return all(health.get(part, False) for part in parts)
+
+        self._wait(healthy, timeout, "all parts of Airflow to be well", "api-server")
+
     # --- what it is asked ----------------------------------------------------------------------
 
     def wait_for_dag(self, dag_id: str, timeout: float = DAG_TIMEOUT) -> None:
@@ -152,19 +163,9 @@ class LocalAirflow:
         self._wait(parsed, timeout, f"DAG {dag_id!r} of {self.dags_folder}", "dag-processor")
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run with these params; return the run's id.
-
-        On a busy machine SQLite may be locked for longer than Airflow waits: then it is asked again.
-        """
+        """Start a run with these params; return the run's id."""
         body = {"logical_date": None, "conf": dict(conf or {})}
-        for _ in range(TRIGGER_TRIES - 1):
-            try:
-                return str(self.rest.post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
-            except RestError as error:
-                if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise
-                time.sleep(TRIGGER_PAUSE)
-        return str(self.rest.post(f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
+        return str(self.rest.change("POST", f"dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
@@ -234,14 +235,8 @@ class LocalAirflow:
             if name == "api-server":
                 # It reads code for seconds before it asks the database; the others ask at once.
                 self._migrate(airflow_home)
-        parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
-
-        def healthy() -> bool:
-            health = self.rest.healthy()
-            return all(health.get(part, False) for part in parts)
-
         self._wait(self.rest.answers_workers, START_TIMEOUT, "Airflow's answer to workers", "api-server")
-        self._wait(healthy, START_TIMEOUT, "Airflow's start", "api-server")
+        self.wait_until_healthy()
 
     def _migrate(self, airflow_home: Path) -> None:
         """Make the database, unless this version of Airflow has made it already."""

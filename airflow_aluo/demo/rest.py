@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -11,6 +12,8 @@ import requests
 TIMEOUT = 120.0
 #: Seconds after which a token is asked for anew; Airflow's live for a day.
 TOKEN_AGE = 3600.0
+#: How often a change is asked for while the database is locked, and the seconds between.
+CHANGE_TRIES, CHANGE_PAUSE = 6, 2.0
 
 
 class RestError(Exception):
@@ -56,6 +59,20 @@ class Rest:
         """
         self._log_in()
         return self._send(method, f"{self.url}/api/v2/{path}", **arguments)
+
+    def change(self, method: str, path: str, json: Any = None) -> Any:
+        """Like `request`, of which it is asked again while Airflow fails (HTTP 500).
+
+        On a busy machine SQLite may be locked for longer than Airflow waits.
+        """
+        for _ in range(CHANGE_TRIES - 1):
+            try:
+                return self.request(method, path, json=json)
+            except RestError as error:
+                if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                time.sleep(CHANGE_PAUSE)
+        return self.request(method, path, json=json)
 
     def healthy(self) -> dict[str, bool]:
         """Whether each part says that it is well; nothing while the API does not answer."""
