@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -74,8 +75,9 @@ class Play:
             self._shock.ready(self)
 
     def note_that_it_runs(self) -> None:
-        """Note whether the run is still under way."""
-        self.was_running = self.was_running and self.state() == "running"
+        """Note whether the run is still under way, unless Airflow cannot say so."""
+        with _forgiven():
+            self.was_running = self.was_running and self.state() == "running"
 
     # --- while it runs -------------------------------------------------------------------------
 
@@ -142,16 +144,18 @@ class Play:
         )
 
     def look_until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
-        """Ask again and again until it is so. An API that does not answer is asked again."""
+        """Ask again and again until it is so. An API that does not answer, or fails, is asked again."""
         deadline = time.monotonic() + seconds
         while True:
-            with suppress(requests.RequestException):
+            with _forgiven():
                 if is_so():
                     return
             if not self.row.shock:
                 self.rig.airflow.raise_if_one_ended()
             if time.monotonic() > deadline:
-                states = {task_name(one): one["state"] for one in self.instances()}
+                states = {}
+                with _forgiven():
+                    states = {task_name(one): one["state"] for one in self.instances()}
                 raise TimeoutError(f"waited {seconds:.0f} s in vain for {what}: {states}")
             time.sleep(LOOK_INTERVAL)
 
@@ -159,7 +163,7 @@ class Play:
 
     def _change(self, method: str, path: str, body: Any = None) -> None:
         with self.rig.one_at_a_time:
-            self.rest.request(method, path, json=body)
+            self.rest.change(method, path, body)
 
     @property
     def _run(self) -> str:
@@ -218,6 +222,18 @@ class Play:
         for hold in self._holds:
             hold.drop()
         self.rest.close()
+
+
+@contextmanager
+def _forgiven() -> Iterator[None]:
+    """Pass over that Airflow's API does not answer, or fails: it was shaken, or its database is locked."""
+    try:
+        yield
+    except requests.RequestException:
+        pass
+    except RestError as error:
+        if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise
 
 
 def _lines(content: Any) -> Iterator[str]:

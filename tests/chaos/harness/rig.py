@@ -27,7 +27,8 @@ DAGS = Path(__file__).parents[1] / "dags"
 KEYS_BEGIN = "sk-chaos-"
 
 #: Where workers are killed: after so many seconds of silence (300 by default) Airflow takes one for dead.
-WORKERS_DIE = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15"}
+#: Workers speak each five seconds; one that a busy machine keeps waiting must not be taken for dead.
+WORKERS_DIE = {"AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "25"}
 
 #: Where schedulers and triggerers are killed, likewise. Not where many tasks run: a scheduler that is too
 #: busy to write its own heartbeat takes itself for dead, and resets all that it runs.
@@ -109,7 +110,8 @@ class Rig:
     def signal(self, component: str, number: signal.Signals) -> None:
         """Send a signal to a component with all its children."""
         for pid in session_members([self.airflow.pid(component)]):
-            psutil.Process(pid).send_signal(number)
+            with suppress(psutil.NoSuchProcess):  # a worker may have ended since they were listed
+                psutil.Process(pid).send_signal(number)
 
 
 @contextmanager
