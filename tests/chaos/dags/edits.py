@@ -18,7 +18,7 @@ DEFAULTS = {"retries": 2, "retry_delay": timedelta(seconds=1), "aluo_conn_id": "
 BY_URL: dict[str, Any] = {
     "prompt": "{{ params.prompt }}",
     "image_urls": ["{{ params.photo }}"],
-    "timeout": 100,
+    "timeout": 300,
     "poll_interval": 0.7,
 }
 BY_FILE = {key: value for key, value in BY_URL.items() if key != "image_urls"} | {
@@ -33,8 +33,8 @@ EDITS: dict[str, dict[str, Any]] = {
     "edit_and_let_go": {**BY_URL, "wait_for_completion": False},
     "upload_in_worker": BY_FILE,
     "changing_prompt": {**BY_URL, "prompt": "{{ params.prompt }}, try {{ ti.try_number }}"},
-    "hasty_edit": {**BY_URL, "timeout": 10},
-    "hasty_edit_in_triggerer": {**BY_URL, "timeout": 10, "deferrable": True},
+    "hasty_edit": {**BY_URL, "timeout": 15},
+    "hasty_edit_in_triggerer": {**BY_URL, "timeout": 15, "deferrable": True},
     "lazy_edit": {**BY_URL, "timeout": 400, "poll_interval": 27, "deferrable": True},
     "edit_or_resubmit": {**BY_URL, "on_unknown_outcome": "resubmit", "retry_policy": AluoRetryPolicy()},
     "edit_or_reuse": {**BY_URL, "on_clear": "reuse"},
@@ -56,7 +56,7 @@ MODES: dict[str, dict[str, Any]] = {
 #: DAGs of one edit and one wait: the sensor's timeout, and what it is told beside the mode.
 WAITS: dict[str, tuple[dict[str, int], dict[str, Any]]] = {
     "edit_and": ({}, {}),
-    "edit_and_soon": ({"poke": 12, "reschedule": 20, "defer": 12}, {}),
+    "edit_and_soon": ({"poke": 15, "reschedule": 20, "defer": 15}, {}),
     "edit_and_softly": ({"poke": 12, "reschedule": 20, "defer": 12}, {"soft_fail": True}),
 }
 
@@ -65,7 +65,7 @@ for beginning, (timeouts, more) in WAITS.items():
         with DAG(f"{beginning}_{name}", schedule=None, catchup=False, params=PARAMS, default_args=DEFAULTS):
             submit = PhotoEditOperator(task_id="submit", **{**BY_URL, "wait_for_completion": False})
             PhotoEditStatusSensor(
-                task_id="wait", aluo_task_id=submit.output, timeout=timeouts.get(name, 100), **mode, **more
+                task_id="wait", aluo_task_id=submit.output, timeout=timeouts.get(name, 300), **mode, **more
             )
 
 with DAG("ten_mapped", schedule=None, catchup=False, params=PARAMS, default_args=DEFAULTS):
@@ -82,7 +82,7 @@ for name, options in BATCHES.items():
             task_id="edit",
             photos=["{{ params.photo }}"],
             prompts=[f"{{{{ params.prompt }}}} no. {number}" for number in range(1, 7)],
-            **{"timeout": 100, "poll_interval": 0.7} | options,
+            **{"timeout": 300, "poll_interval": 0.7} | options,
         )
 
 with DAG("five_edits", schedule=None, catchup=False, params=PARAMS, default_args=DEFAULTS):

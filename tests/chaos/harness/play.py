@@ -57,6 +57,10 @@ class Play:
         self._holds.append(hold)
         return hold
 
+    def lift(self) -> None:
+        """End the faults that still wait for this row's edits."""
+        self.rig.aluo.control("DELETE", "faults", params={"prompt": self.mark})
+
     def start(self, **conf: Any) -> None:
         """Order the row's faults and start its run."""
         for fault in self.row.faults:
@@ -69,7 +73,10 @@ class Play:
         self._change("POST", f"dags/{self.row.dag}/dagRuns", body)
 
     def ready(self, at_the_moment: Callable[[], None] = lambda: None) -> None:
-        """Say that the Airflow may be shaken now. ``at_the_moment``: what is done in the middle of it."""
+        """Say that the Airflow may be shaken, and wait until it was and is well again.
+
+        :param at_the_moment: what is done in the middle of it.
+        """
         self.at_the_moment = at_the_moment
         if self._shock:
             self._shock.ready(self)
@@ -85,18 +92,23 @@ class Play:
         """Wait until a task of the run has said this to Airflow."""
         return self.rig.proxy.wait_for(self.run_id, text, seconds=seconds, after=after)
 
-    def until_looked_at(self, looks: int = 1) -> None:
+    @property
+    def looks(self) -> int:
+        """How often Aluo was asked where the edit stands."""
+        return self.rig.aluo.ledger(self.mark).looks
+
+    def until_looked_at(self, looks: int = 1, *, seconds: float = SOON) -> None:
         """Wait until Aluo was asked so often where the edit stands."""
-        self.rig.aluo.wait_for_looks(self.mark, SOON, looks)
+        self.rig.aluo.wait_for_looks(self.mark, seconds, looks)
 
     def pid(self) -> int:
         """Process id of the run's task that started last."""
         starts = [said for said in self.rig.proxy.said(self.run_id) if said.verb == "run"]
         return int(starts[-1].what)
 
-    def kill_worker(self) -> None:
-        """Kill the task's process and its worker."""
-        kill_worker(self.pid())
+    def kill_worker(self, pid: int | None = None) -> None:
+        """Kill the task's process and its worker. ``pid``: of another task than the one that started last."""
+        kill_worker(pid or self.pid())
 
     def kill_task(self) -> None:
         """Kill the task's process alone."""
@@ -218,9 +230,10 @@ class Play:
             return None
 
     def close(self) -> None:
-        """Let go of all that is held."""
+        """Let go of all that is held, so that whatever is left of the run may end."""
         for hold in self._holds:
             hold.drop()
+        self.lift()
         self.rest.close()
 
 

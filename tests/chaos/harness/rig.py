@@ -103,6 +103,15 @@ class Rig:
             time.sleep(0.2)
         raise TimeoutError(f"the execution API did not answer within {START_TIMEOUT:.0f} s")
 
+    def wait_for_api(self) -> None:
+        """Wait until the API server answers workers, whether the other parts are well or not."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self.airflow.rest.answers_workers():
+            self.airflow.raise_if_one_ended()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the API server did not answer workers within {START_TIMEOUT:.0f} s")
+            time.sleep(0.3)
+
     def stop(self, component: str) -> None:
         """Stop a component with all its children."""
         self.processes.stop([component])

@@ -16,7 +16,7 @@ AWAY = 20.0
 #: Seconds for which a triggerer is frozen.
 FROZEN = 40.0
 #: Seconds that all rows of a shock may take to be ready for it.
-READY = 90.0
+READY = 180.0
 
 
 def kill_triggerer(rig: Rig, _: Callable[[], None]) -> None:
@@ -48,9 +48,13 @@ def kill_scheduler(rig: Rig, _: Callable[[], None]) -> None:
 
 
 def restart_scheduler_and_api_server(rig: Rig, _: Callable[[], None]) -> None:
-    """Ask both to end, and start them again."""
-    rig.airflow.restart("api-server")
-    rig.airflow.restart("scheduler")
+    """Ask both to end, and start them again: first the one without which a task that starts loses a try."""
+    names = ("api-server", "scheduler")
+    children = [rig.processes[name] for name in names]
+    rig.processes.stop(names)
+    for child in children:
+        rig.processes.start(child.name, child.command, child.environment)
+        rig.wait_for_api()
 
 
 def take_api_server_away(rig: Rig, moment: Callable[[], None]) -> None:
@@ -78,12 +82,14 @@ class Shock:
     def __init__(self, name: str, rows: Sequence[Row]) -> None:
         self.name, self.rows = name, rows
         self._ready = threading.Semaphore(0)
+        self._over = threading.Event()
         self._plays: list[Play] = []
 
     def ready(self, play: Play) -> None:
-        """Say that a row's play is ready."""
+        """Say that a row's play is ready, and wait until the shock is over and Airflow is well again."""
         self._plays.append(play)
         self._ready.release()
+        self._over.wait()
 
     def strike(self, rig: Rig) -> list[Finding]:
         """Play the rows, and strike once all are ready."""
@@ -92,10 +98,24 @@ class Shock:
             deadline = time.monotonic() + READY
             for _ in self.rows:
                 self._ready.acquire(timeout=max(deadline - time.monotonic(), 0))
+            wrongs = self._shake(rig)
+            findings = [one.result() for one in found]
+        for finding in findings:
+            finding.wrongs.extend(wrongs)
+        return findings
+
+    def _shake(self, rig: Rig) -> list[str]:
+        """Strike, wait until Airflow is well again, and return what went wrong with that."""
+        try:
             for play in self._plays:
                 play.note_that_it_runs()
             SHOCKS[self.name](rig, self._moment)
-            return [one.result() for one in found]
+            rig.airflow.wait_until_healthy()
+        except Exception as error:  # noqa: BLE001  # it is these rows' finding; the others go on
+            return [f"{self.name}: {type(error).__name__}: {error}"]
+        finally:
+            self._over.set()
+        return []
 
     def _moment(self) -> None:
         for play in self._plays:

@@ -5,11 +5,10 @@ from harness.rig import key
 from harness.row import Row
 
 from table.connections import post
-from table.looks import look
-from table.scripts import held
+from table.looks import RUNNING
+from table.scripts import clear, going_on, held, lifting
 
 FIVE = {f"edit_{number}": "success" for number in range(1, 6)}
-SLOWLY = look(kind="word", word="PROCESSING", times=8)
 
 
 def topped_up(play: Play) -> None:
@@ -42,7 +41,7 @@ def rotated_in_a_wait(play: Play) -> None:
     rotate(play, name)
     play.until_ended()
     play.connect(name, f"{name}-new")
-    play.clear("edit")
+    lifting(going_on(clear("edit")))(play)
 
 
 def rotated_and_killed(play: Play) -> None:
@@ -87,7 +86,7 @@ ROWS = (
             case=f"a key changed while an edit is waited for: found again after a clear ({dag})",
             dag=dag,
             conf={"aluo_conn_id": f"rotated_{dag}"},
-            faults=SLOWLY,
+            faults=RUNNING,
             script=rotated_in_a_wait,
             tells="AluoUnauthorized",
             tries=2,

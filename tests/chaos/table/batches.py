@@ -3,8 +3,9 @@
 from harness.play import SOON, Play
 from harness.row import Row
 
-from table.scripts import NO_ID, UNKNOWN, clear, ended, held, waiting
-from table.shocks import SLOWLY, SLOWLY_ALL_OF_THEM, SLOWLY_ENOUGH, in_a_wait
+from table.looks import RUNNING
+from table.scripts import NO_ID, UNKNOWN, Script, clear, ended, going_on, held, lifting
+from table.shocks import shaken
 
 EDITS = 6
 #: What a batch costs, however often it is tried.
@@ -12,9 +13,28 @@ SIX = {"dag": "batch", "accepted": EDITS, "charged": 35 * EDITS, "asked": EDITS}
 LOOSE = {"tries": None, "patience": 240}
 
 
+def ids(play: Play) -> set[str]:
+    """Return the ids that were stored so far."""
+    told = [said.value for said in play.rig.proxy.said(play.run_id) if said.verb == "PUT"]
+    entries = [entry for value in told for entry in (value or {}).get("entries", {}).values()]
+    return {entry["aluo_task_id"] for entry in entries if "aluo_task_id" in entry}
+
+
+def all_waiting(act: Script) -> Script:
+    """Act while the edits are waited for, once the ids of all are stored: none is of unknown outcome then."""
+
+    def script(play: Play) -> None:
+        play.start()
+        play.look_until(lambda: len(ids(play)) == EDITS, SOON, "all ids in the store")
+        play.until_looked_at()
+        act(play)
+
+    return script
+
+
 def killed_while_posting(play: Play) -> None:
     """Kill the worker while Aluo's replies to two submits are on their way."""
-    play.fault(on="generate", kind="latency", seconds=6, when="after", times=2)
+    play.fault(on="generate", kind="latency", seconds=30, when="after", times=2)
     play.start()
     play.rig.aluo.wait_for_post(play.mark, SOON)
     play.kill_worker()
@@ -52,8 +72,8 @@ ROWS = (
     ),
     Row(
         case="batch: worker killed while its edits run",
-        script=waiting(Play.kill_worker, looks=14),  # by then all ids are stored
-        faults=SLOWLY,
+        script=all_waiting(lifting(going_on(Play.kill_worker))),
+        faults=RUNNING,
         tries=2,
         **SIX,
     ),
@@ -73,8 +93,8 @@ ROWS = (
         Row(
             case=f"{shock} (batch)",
             shock=shock,
-            script=in_a_wait,
-            faults=SLOWLY_ALL_OF_THEM,
+            script=all_waiting(shaken),
+            faults=RUNNING,
             **SIX | LOOSE,
         )
         for shock in ("api server away", "scheduler and api server restarted")
@@ -83,8 +103,8 @@ ROWS = (
         Row(
             case=f"{shock} (batch in the triggerer)",
             shock=shock,
-            script=in_a_wait,
-            faults=SLOWLY_ENOUGH,
+            script=all_waiting(shaken),
+            faults=RUNNING,
             **SIX | {"dag": "batch_in_triggerer", "tries": 1, "patience": 240},
         )
         for shock in ("triggerer killed", "triggerer stopped")

@@ -2,12 +2,15 @@
 
 import time
 
-from harness.play import Play
+from harness.play import SOON, Play
 from harness.row import Row
 
 from table.connections import post
-from table.looks import UNFINISHED, look
-from table.scripts import Script, clear, ended, held, waiting
+from table.looks import RUNNING, UNFINISHED, look
+from table.scripts import Script, clear, ended, going_on, held, lifting, waiting
+
+#: No look finds the edit finished until the script lifts the fault.
+MYSTERIOUS = look(kind="word", word="MYSTERY", times=None)
 
 
 def killed_at(text: str) -> Script:
@@ -16,7 +19,7 @@ def killed_at(text: str) -> Script:
     def script(play: Play) -> None:
         hold = play.hold(text)
         play.clear("edit")
-        hold.wait(60)
+        hold.wait(SOON)
         play.kill_worker()
         hold.drop()
 
@@ -25,24 +28,44 @@ def killed_at(text: str) -> Script:
 
 def killed_while_waiting(play: Play) -> None:
     """Clear the task, and kill the worker that waits for the new edit."""
-    moment, looks = time.time(), play.rig.aluo.ledger(play.mark).looks
-    play.fault(on="status", kind="word", word="PROCESSING", times=10)
+    moment, looks = time.time(), play.looks
+    play.fault(**RUNNING[0])
     play.clear("edit")
     play.until("PUT aluo_edit accepted", after=moment)
     play.until_looked_at(looks + 1)
-    play.kill_worker()
+    lifting(going_on(Play.kill_worker))(play)
+
+
+def waited_anew(task_id: str, looks: int = 2) -> Script:
+    """Clear the task, and let its edit end after so many looks: under the old deadline there would be one."""
+
+    def script(play: Play) -> None:
+        before = play.looks
+        play.clear(task_id)
+        play.until_looked_at(before + looks)
+        play.lift()
+
+    return script
+
+
+def deferred_anew(play: Play) -> None:
+    """Clear the task, and wait until it is deferred again."""
+    moment = time.time()
+    play.clear("edit")
+    play.until("state deferred", after=moment)
 
 
 def sibling_cleared(play: Play) -> None:
     """Clear one edit while the next is being waited for, whose worker then dies."""
     hold = play.hold("PUT aluo_edit accepted", side="reply")  # of the first
     play.start()
-    hold.wait(60)
+    hold.wait(SOON)
     second = play.hold("PUT aluo_edit accepted", side="reply")
     hold.release()
-    second.wait(60)
+    second.wait(SOON)
+    pid = play.pid()  # the cleared one may start before this one is killed
     play.clear("edit_1")
-    play.kill_worker()
+    play.kill_worker(pid)
     second.drop()
 
 
@@ -70,27 +93,27 @@ ROWS = (
     Row(
         case="a wait that timed out cleared: the same edit, a fresh deadline",
         dag="hasty_edit",
-        faults=look(kind="word", word="MYSTERY", times=20),
-        script=ended(clear("edit")),
+        faults=MYSTERIOUS,
+        script=ended(waited_anew("edit")),
         tries=2,
     ),
     Row(
         case="deferrable: a wait that timed out cleared: the same edit, a fresh deadline",
         dag="hasty_edit_in_triggerer",
-        faults=look(kind="word", word="MYSTERY", times=20),
-        script=ended(clear("edit")),
+        faults=MYSTERIOUS,
+        script=ended(waited_anew("edit")),
         tries=2,
     ),
     *(
         Row(
             case=f"a sensor's wait ({mode}) that timed out cleared: the same edit, a fresh timeout",
             dag=f"edit_and_soon_{mode}",
-            faults=look(kind="word", word="MYSTERY", times=times),
-            script=ended(clear("wait")),
+            faults=MYSTERIOUS,
+            script=ended(waited_anew("wait", looks)),
             ends={"submit": "success", "wait": "success"},
             tries=2,
         )
-        for mode, times in (("poke", 17), ("reschedule", 5), ("defer", 17))
+        for mode, looks in (("poke", 2), ("reschedule", 1), ("defer", 2))
     ),
     Row(
         case="a reported unknown outcome cleared: submitted anew",
@@ -188,8 +211,8 @@ ROWS = (
     Row(
         case="a deferred edit cleared: the same edit",
         dag="edit_in_triggerer",
-        faults=look(kind="word", word="PROCESSING", times=12),
-        script=waiting(clear("edit"), 2),
+        faults=RUNNING,
+        script=waiting(lifting(deferred_anew), 2),
         tries=2,
     ),
     Row(

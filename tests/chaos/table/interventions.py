@@ -6,15 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from harness.play import Play
+from harness.play import SOON, Play
 from harness.row import Row
 
-from table.looks import look
-from table.scripts import GOES_ON, Script, waiting
+from table.looks import RUNNING
+from table.scripts import GOES_ON, Script, lifting, waiting
 
-#: Seconds after which a worker surely asks Airflow whether its task should still run.
-HEARTBEAT = 2.5
-SLOWLY = look(kind="word", word="PROCESSING", times=14)
+#: Seconds after which a worker surely asks Airflow whether its task should still run: it does so each five.
+HEARTBEAT = 5.5
 
 #: What is done, and how it ends.
 ACTS: dict[str, tuple[Script, dict[str, Any]]] = {
@@ -42,7 +41,7 @@ def just_resumed(act: Script) -> Script:
     def script(play: Play) -> None:
         hold = play.hold("PUT aluo_edit returned")
         play.start()
-        hold.wait(60)
+        hold.wait(SOON)
         act(play)
         time.sleep(HEARTBEAT)  # else the task has ended before its worker hears of it
         told(lambda _: hold.release())(play)
@@ -60,15 +59,15 @@ def told(act: Script) -> Script:
     def script(play: Play) -> None:
         act(play)
         with suppress(TimeoutError):
-            play.look_until(lambda: bool(re.search(GOES_ON, play.everything_told())), 20, "the line")
+            play.look_until(lambda: bool(re.search(GOES_ON, play.everything_told())), SOON, "the line")
 
     return script
 
 
 #: When: in which DAG, and how that moment is met.
 MOMENTS: dict[str, tuple[str, Callable[[Script], Script]]] = {
-    "running": ("edit_in_worker", lambda act: waiting(told(act), 2)),
-    "deferred": ("edit_in_triggerer", lambda act: waiting(told(act), 2)),
+    "running": ("edit_in_worker", lambda act: waiting(lifting(told(act)), 2)),
+    "deferred": ("edit_in_triggerer", lambda act: waiting(lifting(told(act)), 2)),
     "just resumed": ("edit_in_triggerer", just_resumed),
 }
 
@@ -76,7 +75,7 @@ ROWS = tuple(
     Row(
         case=f"{moment}, then {what}",
         dag=dag,
-        faults=() if moment == "just resumed" else SLOWLY,
+        faults=() if moment == "just resumed" else RUNNING,
         script=meet(act),
         tells=GOES_ON,
         **must,

@@ -39,6 +39,8 @@ LIMITED, STOPPED = {"aluo_conn_id": "aluo_limited"}, {"aluo_conn_id": "aluo_stop
 
 #: One look that finds the edit unfinished.
 UNFINISHED = look(kind="word", word="PROCESSING")
+#: An edit that seems to run until the script lifts the fault.
+RUNNING = look(kind="word", word="PROCESSING", times=None)
 
 
 def survived() -> list[Row]:

@@ -8,6 +8,9 @@ from harness.proxy import Side
 
 Script = Callable[[Play], None]
 
+#: Seconds until the next try of a task whose worker has died, on a busy machine.
+NEXT_TRY = 180.0
+
 UNKNOWN = "nobody knows whether Aluo accepted this edit"
 #: Why a task may fail though its edit is paid for.
 NO_ID = "nobody but Aluo knows the edit's id"
@@ -38,6 +41,26 @@ def waiting(act: Script, looks: int = 1) -> Script:
         play.start()
         play.until_looked_at(looks)
         act(play)
+
+    return script
+
+
+def going_on(act: Script) -> Script:
+    """Act, and wait until Aluo is asked again: the wait goes on, in this try or in the next one."""
+
+    def script(play: Play) -> None:
+        act(play)
+        play.until_looked_at(play.looks + 1, seconds=NEXT_TRY)
+
+    return script
+
+
+def lifting(act: Script) -> Script:
+    """Act, then lift the row's faults: until then its edit seems to run."""
+
+    def script(play: Play) -> None:
+        act(play)
+        play.lift()
 
     return script
 

@@ -5,35 +5,15 @@ from typing import Any
 from harness.play import SOON, Play
 from harness.row import Row
 
-from table.looks import WAYS, look
+from table.looks import RUNNING, WAYS
+from table.scripts import going_on, lifting, waiting
 
-#: An edit that seems to run for so many looks; rescheduled ones are rarer.
-SLOWLY = look(kind="word", word="PROCESSING", times=35)
-SLOWLY_ENOUGH = look(kind="word", word="PROCESSING", times=15)
-SLOWLY_SEEN_RARELY = look(kind="word", word="PROCESSING", times=6)
-#: All edits of a batch share these looks, and the first of them is looked at each second.
-SLOWLY_ALL_OF_THEM = look(kind="word", word="PROCESSING", times=70)
-#: An edit that is looked at while one triggerer is frozen, and still when it goes on.
-VERY_SLOWLY = {
-    "edit_in_triggerer": look(kind="word", word="PROCESSING", times=80),
-    "edit_and_defer": look(kind="word", word="PROCESSING", times=55),
-}
-SLOWLY_OF = {"edit_and_reschedule": SLOWLY_SEEN_RARELY, "batch": SLOWLY_ALL_OF_THEM}
 DEFERRED = ("edit_in_triggerer", "edit_and_defer")
 
-
-def in_a_wait(play: Play) -> None:
-    """Be ready once the edit is being waited for."""
-    play.start()
-    play.until_looked_at()
-    play.ready()
-
-
-def in_a_long_wait(play: Play) -> None:
-    """Likewise; the wait must not be over by the middle of the shock."""
-    play.start()
-    play.until_looked_at()
-    play.ready(play.note_that_it_runs)
+#: Be ready, and let the edit end once its wait is seen to go on after the shock.
+shaken = lifting(going_on(Play.ready))
+#: Likewise; the wait must not be over by the middle of the shock.
+shaken_long = lifting(going_on(lambda play: play.ready(play.note_that_it_runs)))
 
 
 def between_acceptance_and_storing(play: Play) -> None:
@@ -52,9 +32,9 @@ def rows(shock: str, dags: tuple[str, ...], **more: Any) -> list[Row]:
             shock=shock,
             dag=dag,
             **{
-                "script": in_a_wait,
+                "script": waiting(shaken),
                 "ends": WAYS[dag],
-                "faults": SLOWLY_OF.get(dag, SLOWLY),
+                "faults": RUNNING,
                 "tries": None,
                 "patience": 240,
             }
@@ -78,11 +58,7 @@ ROWS = (
     ),
     *rows("scheduler and api server restarted", tuple(WAYS)),
     *rows("scheduler killed", ("edit_in_worker", "edit_in_triggerer", "edit_and_reschedule")),
-    *rows("triggerer killed", DEFERRED, tries=1, faults=SLOWLY_ENOUGH),
-    *rows("triggerer stopped", DEFERRED, tries=1, faults=SLOWLY_ENOUGH),
-    *(
-        row
-        for dag in DEFERRED
-        for row in rows("triggerer frozen", (dag,), tries=1, faults=VERY_SLOWLY[dag], script=in_a_long_wait)
-    ),
+    *rows("triggerer killed", DEFERRED, tries=1),
+    *rows("triggerer stopped", DEFERRED, tries=1),
+    *rows("triggerer frozen", DEFERRED, tries=1, script=waiting(shaken_long)),
 )

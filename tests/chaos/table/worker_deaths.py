@@ -3,7 +3,8 @@
 from harness.play import SOON, Play
 from harness.row import Row
 
-from table.scripts import NO_ID, UNKNOWN, held, waiting
+from table.looks import RUNNING
+from table.scripts import NO_ID, UNKNOWN, going_on, held, lifting, waiting
 
 KILL, KILL_TASK = Play.kill_worker, Play.kill_task
 
@@ -13,7 +14,7 @@ NOBODY_KNOWS = {"ends": {"edit": "failed"}, "tries": 2, "says": UNKNOWN, "lost":
 
 def killed_while_posting(play: Play) -> None:
     """Kill the worker while Aluo's reply is on its way."""
-    play.fault(on="generate", kind="latency", seconds=6, when="after")
+    play.fault(on="generate", kind="latency", seconds=30, when="after")
     play.start()
     play.rig.aluo.wait_for_post(play.mark, SOON)
     play.kill_worker()
@@ -21,7 +22,7 @@ def killed_while_posting(play: Play) -> None:
 
 def task_killed_while_posting(play: Play) -> None:
     """Kill the task's process only, likewise."""
-    play.fault(on="generate", kind="latency", seconds=6, when="after")
+    play.fault(on="generate", kind="latency", seconds=30, when="after")
     play.start()
     play.rig.aluo.wait_for_post(play.mark, SOON)
     play.kill_task()
@@ -51,7 +52,12 @@ IN_WORKER = (
         script=held("PUT aluo_edit accepted", KILL, "reply"),
         tries=2,
     ),
-    Row(case="worker killed while it waits", script=waiting(KILL), tries=2),
+    Row(
+        case="worker killed while it waits",
+        faults=RUNNING,
+        script=waiting(lifting(going_on(KILL))),
+        tries=2,
+    ),
     Row(
         case="worker killed right before the result is returned",
         script=held("PUT aluo_edit returned", KILL),
@@ -135,7 +141,12 @@ TASK_ONLY = (
         script=held("PUT aluo_edit accepted", KILL_TASK),
         tries=2,
     ),
-    Row(case="task's process killed while it waits", script=waiting(KILL_TASK), tries=2),
+    Row(
+        case="task's process killed while it waits",
+        faults=RUNNING,
+        script=waiting(lifting(going_on(KILL_TASK))),
+        tries=2,
+    ),
     Row(
         case="task's process killed after 'returned' is stored",
         script=held("PUT aluo_edit returned", KILL_TASK, "reply"),
