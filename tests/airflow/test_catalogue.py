@@ -32,7 +32,7 @@ class Nights:
         self.airflow, self.s3, self.sandbox = airflow, s3, sandbox
 
     def pause(self, dag_id: str, *, paused: bool) -> None:
-        self.airflow.rest.patch(f"dags/{dag_id}", {"is_paused": paused})
+        self.airflow.rest.change("PATCH", f"dags/{dag_id}", {"is_paused": paused})
 
     def new(self, photo: str, key: str) -> None:
         self.s3.put_object(

@@ -60,9 +60,9 @@ def connect(airflow: LocalAirflow, conn_id: str, url: str, key: str) -> None:
     body["extra"] = json.dumps({"plan": "pro"})
     known = airflow.rest.get("connections", limit=100)["connections"]
     if conn_id in {one["connection_id"] for one in known}:
-        airflow.rest.patch(f"connections/{conn_id}", body)
+        airflow.rest.change("PATCH", f"connections/{conn_id}", body)
     else:
-        airflow.rest.post("connections", body)
+        airflow.rest.change("POST", "connections", body)
 
 
 def log_text(folder: Path) -> str:
@@ -159,7 +159,7 @@ def test_where_the_connection_still_has_the_old_key_a_clear_goes_on_unpaid(
     assert any("HTTP 401" in json.dumps(line) for line in own_dags.task_log("refused", run_id, "edit"))
     connect(own_dags, "aluo_refused", sandbox.url, new)
     clear = {"dry_run": False, "dag_run_id": run_id, "only_failed": True}
-    own_dags.rest.post("dags/refused/clearTaskInstances", clear)
+    own_dags.rest.change("POST", "dags/refused/clearTaskInstances", clear)
     wait_for_states(own_dags, "refused", run_id, EVERYTHING)
     after = sandbox.control("GET", "ledger?prompt=refuse me")["totals"]
     assert after["accepted"] == before["accepted"]

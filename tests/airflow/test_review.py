@@ -44,7 +44,8 @@ class Run:
         return self.airflow.rest.get(f"{self.instance(task_id)}/{map_index}/hitlDetails")
 
     def answer(self, task_id: str, *chosen: str, map_index: int = -1, **form: Any) -> None:
-        self.airflow.rest.patch(
+        self.airflow.rest.change(
+            "PATCH",
             f"{self.instance(task_id)}/{map_index}/hitlDetails",
             {"chosen_options": list(chosen), "params_input": form},
         )
