@@ -124,10 +124,10 @@ class LocalAirflow:
         """
         self._processes.raise_if_one_ended()
 
-    def wait_until_healthy(self, timeout: float = START_TIMEOUT) -> None:
-        """Wait up to `timeout` seconds until the API answers that all parts are well.
+    def wait_until_healthy(self) -> None:
+        """Wait until workers are answered and all parts are well.
 
-        :raises ProcessError: a component has ended, or the time is over.
+        :raises ProcessError: a component has ended, or it took too long.
         """
         parts = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
@@ -135,7 +135,8 @@ class LocalAirflow:
             health = self.rest.healthy()
             return all(health.get(part, False) for part in parts)
 
-        self._wait(healthy, timeout, "all parts of Airflow to be well", "api-server")
+        self._wait(self.rest.answers_workers, START_TIMEOUT, "Airflow's answer to workers", "api-server")
+        self._wait(healthy, START_TIMEOUT, "all parts of Airflow to be well", "api-server")
 
     # --- what it is asked ----------------------------------------------------------------------
 
@@ -235,7 +236,6 @@ class LocalAirflow:
             if name == "api-server":
                 # It reads code for seconds before it asks the database; the others ask at once.
                 self._migrate(airflow_home)
-        self._wait(self.rest.answers_workers, START_TIMEOUT, "Airflow's answer to workers", "api-server")
         self.wait_until_healthy()
 
     def _migrate(self, airflow_home: Path) -> None:
