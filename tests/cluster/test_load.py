@@ -10,7 +10,7 @@ EDITS = sum(SIZES.values())
 #: Part of the requests that may be refused after the first minute.
 REFUSED = 0.02
 #: More submits cannot be under way when a worker is killed and when Aluo's door is shut.
-UNDER_WAY = 80
+UNDER_WAY = 40
 
 
 @pytest.fixture(scope="module")

@@ -176,10 +176,9 @@ def test_a_wait_ends_with_an_edit_that_failed(ask: Ask, played: Any) -> None:
 def test_a_wait_ends_at_its_deadline_after_a_last_look(ask: Ask, played: Any) -> None:
     played.status("WORKING")
     with pytest.raises(AluoEditTimedOut) as caught:
-        ask(AluoHook(), "wait_for_completion", "edit_1", timeout=0.3, poll_interval=0.2)
+        ask(AluoHook(), "wait_for_completion", "edit_1", timeout=2.5, poll_interval=1.7)
     assert (caught.value.aluo_task_id, caught.value.last_status) == ("edit_1", "WORKING")
-    # One at once, one in between, and the last one: the later a machine comes to it, the fewer.
-    assert 1 <= len(played.requests) <= 3
+    assert len(played.requests) in {2, 3}  # one at once, one in between if the machine is quick, the last one
 
 
 def test_a_wait_tells_each_change_once(ask: Ask, played: Any, logs: list[str]) -> None:
